@@ -1,0 +1,222 @@
+// What the API needs of the engine: the contract, written by its user. The engine's stores fit these shapes.
+// References are what a person may write: a name, an id, a unique beginning of an id. All reject with HolmError.
+import type { Duplex, Readable } from 'node:stream';
+import type {
+  Container,
+  ContainerConfig,
+  Exec,
+  ExecConfig,
+  Resources,
+  RestartPolicy,
+  Size,
+  Usage,
+} from '../containers/container.ts';
+import type { Image } from '../images/image.ts';
+import type { Network } from '../networks/network.ts';
+import type { Volume } from '../volumes/volume.ts';
+
+/** A guest's streams as a client sees them. Reading gives output until its end; writing is standard input, ending it half-closes. */
+export type AttachedStream = Duplex;
+
+export interface AttachOptions {
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  /** With docker's 8-byte frames; without a terminal only. */
+  readonly framed: boolean;
+  /** Sequence that ends the attachment and not the guest; empty for ctrl-p,ctrl-q. */
+  readonly detachKeys: string;
+}
+
+export interface LogOptions {
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  readonly follow: boolean;
+  readonly timestamps: boolean;
+  /** Nanoseconds since 1970. */
+  readonly since?: bigint;
+  readonly until?: bigint;
+  /** Lines from the end; undefined for all. */
+  readonly tail?: number;
+  readonly framed: boolean;
+}
+
+export interface PathStat {
+  readonly name: string;
+  readonly sizeBytes: number;
+  /** Go's os.FileMode bits. */
+  readonly mode: number;
+  readonly modifiedAt: bigint;
+  readonly linkTarget: string;
+}
+
+export interface ContainersBackend {
+  create(config: ContainerConfig, name: string | undefined): Promise<{ id: string; warnings: readonly string[] }>;
+  list(): readonly Container[];
+  get(reference: string): Container;
+  start(reference: string, options?: { size?: Size; detachKeys?: string }): Promise<void>;
+  stop(reference: string, options: { signal?: string; timeoutSeconds?: number }): Promise<void>;
+  restart(reference: string, options: { signal?: string; timeoutSeconds?: number }): Promise<void>;
+  kill(reference: string, signal: string): Promise<void>;
+  pause(reference: string): Promise<void>;
+  resume(reference: string): Promise<void>;
+  /** Resolves at the next or present end; `removed` waits for the removal too. */
+  wait(
+    reference: string,
+    condition: 'not-running' | 'next-exit' | 'removed',
+    options: { signal: AbortSignal },
+  ): Promise<{ code: number; error: string }>;
+  remove(reference: string, options: { force: boolean; volumes: boolean }): Promise<void>;
+  rename(reference: string, name: string): Promise<void>;
+  update(reference: string, resources: Resources, restart: RestartPolicy | undefined): Promise<readonly string[]>;
+  resize(reference: string, size: Size): Promise<void>;
+  attach(reference: string, options: AttachOptions): Promise<AttachedStream>;
+  logs(reference: string, options: LogOptions, signal: AbortSignal): Promise<Readable>;
+  usage(reference: string): Promise<Usage>;
+  /** The processes of a guest as `ps` on the host prints them, the pids being the host's. */
+  top(
+    reference: string,
+    psArguments: string,
+  ): Promise<{ titles: readonly string[]; processes: readonly (readonly string[])[] }>;
+  changes(reference: string): Promise<readonly { path: string; kind: 'modified' | 'added' | 'deleted' }[]>;
+  exportRoot(reference: string): Promise<Readable>;
+  statPath(reference: string, path: string): Promise<PathStat>;
+  readArchive(reference: string, path: string): Promise<{ stat: PathStat; tar: Readable }>;
+  writeArchive(
+    reference: string,
+    path: string,
+    tar: Readable,
+    options: { noOverwriteDirNonDir: boolean; copyOwners: boolean },
+  ): Promise<void>;
+  commit(
+    reference: string,
+    options: {
+      repository?: string;
+      tag?: string;
+      comment: string;
+      author: string;
+      pause: boolean;
+      changes: readonly string[];
+    },
+  ): Promise<string>;
+  prune(keep: (container: Container) => boolean): Promise<{ removed: readonly string[]; bytes: number }>;
+  sizes(reference: string): Promise<{ writableBytes: number; rootBytes: number }>;
+  createExec(reference: string, config: ExecConfig): Promise<string>;
+  getExec(id: string): Exec;
+  startExec(
+    id: string,
+    options: { detach: boolean; terminal: boolean; size?: Size; framed: boolean },
+  ): Promise<AttachedStream | undefined>;
+  resizeExec(id: string, size: Size): Promise<void>;
+}
+
+/** A step of long work, for progress bars. */
+export interface Progress {
+  readonly id: string;
+  readonly status: string;
+  readonly currentBytes?: number;
+  readonly totalBytes?: number;
+}
+
+export interface ImagesBackend {
+  list(): readonly Image[];
+  get(reference: string): Image;
+  /** Reads a docker archive or an OCI layout as a tar, plain or compressed; gives what was loaded ("debian:bookworm" or a digest). */
+  load(archive: Readable, onProgress: (progress: Progress) => void): Promise<readonly string[]>;
+  /** Writes a docker archive, which is an OCI layout too. */
+  save(references: readonly string[]): Promise<Readable>;
+  /** Makes an image of one layer from a tar of a root file system; gives its id. */
+  importRoot(
+    tar: Readable,
+    options: { reference?: string; message: string; changes: readonly string[]; platform?: string },
+  ): Promise<string>;
+  tag(reference: string, target: string): Promise<void>;
+  remove(
+    reference: string,
+    options: { force: boolean; prune: boolean },
+  ): Promise<readonly ({ untagged: string } | { deleted: string })[]>;
+  prune(
+    options: { danglingOnly: boolean },
+    keep: (image: Image) => boolean,
+  ): Promise<{ removed: readonly ({ untagged: string } | { deleted: string })[]; bytes: number }>;
+}
+
+export interface VolumesBackend {
+  list(): readonly Volume[];
+  get(name: string): Volume;
+  create(request: {
+    name: string;
+    driver: string;
+    options: Readonly<Record<string, string>>;
+    labels: Readonly<Record<string, string>>;
+  }): Promise<Volume>;
+  remove(name: string, options: { force: boolean }): Promise<void>;
+  prune(
+    options: { all: boolean },
+    keep: (volume: Volume) => boolean,
+  ): Promise<{ removed: readonly string[]; bytes: number }>;
+  /** Bytes on disk. */
+  sizeBytes(name: string): Promise<number>;
+}
+
+export interface NetworksBackend {
+  list(): readonly Network[];
+  get(reference: string): Network;
+}
+
+/** What happened. `action` and `attributes` as docker names them ("die", "exitCode"). */
+export interface EngineEvent {
+  readonly type: 'container' | 'image' | 'volume' | 'network' | 'daemon';
+  readonly action: string;
+  readonly actorId: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly at: bigint;
+}
+
+export interface EventsBackend {
+  /** Past events since `since`, then those to come until `until` or the signal. */
+  subscribe(range: { since?: bigint; until?: bigint }, signal: AbortSignal): AsyncIterable<EngineEvent>;
+}
+
+export interface HostFacts {
+  readonly id: string;
+  readonly name: string;
+  readonly kernelVersion: string;
+  readonly operatingSystem: string;
+  readonly operatingSystemVersion: string;
+  readonly architecture: string;
+  readonly cpus: number;
+  readonly memoryBytes: number;
+  readonly cgroupVersion: 1 | 2;
+  readonly storageDriver: string;
+  readonly rootDirectory: string;
+  readonly securityOptions: readonly string[];
+  readonly labels: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+/** The engine as the doors see it. */
+export interface Backend {
+  readonly version: string;
+  readonly startedAt: bigint;
+  readonly containers: ContainersBackend;
+  readonly images: ImagesBackend;
+  readonly volumes: VolumesBackend;
+  readonly networks: NetworksBackend;
+  readonly events: EventsBackend;
+  host(): HostFacts;
+  /** The program that starting this container would give to the kernel, with the reason of each step; runs nothing. */
+  explain(config: ContainerConfig): Promise<Explanation>;
+}
+
+export interface Explanation {
+  readonly sections: readonly {
+    readonly title: string;
+    readonly steps: readonly {
+      readonly call: string;
+      readonly what: string;
+      readonly why: string;
+      readonly tolerated: string;
+    }[];
+  }[];
+}

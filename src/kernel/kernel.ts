@@ -1,0 +1,35 @@
+// The interface Kernel: whatever carries out programs. On this host the keeper (keeper.ts), in unit tests the recorder.
+import type { Program, Register, Start } from './steps.ts';
+
+/** What a program gave. */
+export interface Outcome {
+  /** The value of a register at the end; negative errno after a tolerated failure, -1 if never set. */
+  register(register: Register): number;
+  /** The output of the step at this place in the program (an Out buffer, or netlink's messages); undefined if none. */
+  output(step: number): Uint8Array | undefined;
+}
+
+/** A program in a child process that reads or writes a stream. */
+export interface Fork {
+  /** Bytes for the child's connection; end it when all is written. */
+  readonly input: WritableStreamLike;
+  /** What `pack` writes. */
+  readonly output: AsyncIterable<Uint8Array>;
+  /** Settles when the program ends; rejects with the step that failed. */
+  readonly outcome: Promise<Outcome>;
+  /** Closes the connection; the child ends. */
+  close(): void;
+}
+
+/** The part of a Node writable stream that a Fork's input has. */
+export type WritableStreamLike = NodeJS.WritableStream;
+
+export interface Kernel {
+  /** Carries out a short program in the keeper itself. Throws HolmError naming the step that failed. */
+  run(program: Program): Promise<Outcome>;
+  /** Carries out a program in a child of its own, with a stream in and out (register 0 is the connection). */
+  fork(program: Program): Fork;
+  /** Starts a guest under a new guard; gives the pid of its first process. Nothing is left of it after a failure. */
+  start(start: Start): Promise<{ pid: number }>;
+  close(): Promise<void>;
+}
