@@ -11,44 +11,17 @@ import type {
   Size,
   Usage,
 } from '../containers/container.ts';
+import type { AttachOptions, LogOptions, PathStat } from '../containers/requests.ts';
+import type { EngineEvent } from '../engine/events.ts';
+import type { HostFacts } from '../engine/host.ts';
 import type { Image } from '../images/image.ts';
 import type { Network } from '../networks/network.ts';
 import type { Volume } from '../volumes/volume.ts';
 
+export type { AttachOptions, EngineEvent, HostFacts, LogOptions, PathStat };
+
 /** A guest's streams as a client sees them. Reading gives output until its end; writing is standard input, ending it half-closes. */
 export type AttachedStream = Duplex;
-
-export interface AttachOptions {
-  readonly stdin: boolean;
-  readonly stdout: boolean;
-  readonly stderr: boolean;
-  /** With docker's 8-byte frames; without a terminal only. */
-  readonly framed: boolean;
-  /** Sequence that ends the attachment and not the guest; empty for ctrl-p,ctrl-q. */
-  readonly detachKeys: string;
-}
-
-export interface LogOptions {
-  readonly stdout: boolean;
-  readonly stderr: boolean;
-  readonly follow: boolean;
-  readonly timestamps: boolean;
-  /** Nanoseconds since 1970. */
-  readonly since?: bigint;
-  readonly until?: bigint;
-  /** Lines from the end; undefined for all. */
-  readonly tail?: number;
-  readonly framed: boolean;
-}
-
-export interface PathStat {
-  readonly name: string;
-  readonly sizeBytes: number;
-  /** Go's os.FileMode bits. */
-  readonly mode: number;
-  readonly modifiedAt: bigint;
-  readonly linkTarget: string;
-}
 
 export interface ContainersBackend {
   create(config: ContainerConfig, name: string | undefined): Promise<{ id: string; warnings: readonly string[] }>;
@@ -164,35 +137,9 @@ export interface NetworksBackend {
   get(reference: string): Network;
 }
 
-/** What happened. `action` and `attributes` as docker names them ("die", "exitCode"). */
-export interface EngineEvent {
-  readonly type: 'container' | 'image' | 'volume' | 'network' | 'daemon';
-  readonly action: string;
-  readonly actorId: string;
-  readonly attributes: Readonly<Record<string, string>>;
-  readonly at: bigint;
-}
-
 export interface EventsBackend {
   /** Past events since `since`, then those to come until `until` or the signal. */
   subscribe(range: { since?: bigint; until?: bigint }, signal: AbortSignal): AsyncIterable<EngineEvent>;
-}
-
-export interface HostFacts {
-  readonly id: string;
-  readonly name: string;
-  readonly kernelVersion: string;
-  readonly operatingSystem: string;
-  readonly operatingSystemVersion: string;
-  readonly architecture: string;
-  readonly cpus: number;
-  readonly memoryBytes: number;
-  readonly cgroupVersion: 1 | 2;
-  readonly storageDriver: string;
-  readonly rootDirectory: string;
-  readonly securityOptions: readonly string[];
-  readonly labels: readonly string[];
-  readonly warnings: readonly string[];
 }
 
 /** The engine as the doors see it. */

@@ -255,6 +255,8 @@ export interface Container {
   readonly endpoints: readonly NetworkEndpoint[];
   readonly state: ContainerState;
   readonly restartCount: number;
+  /** Ended by stop or kill, so no policy starts it again. */
+  readonly stoppedByUser: boolean;
   readonly execIds: readonly string[];
   readonly logPath: string;
   readonly hostnamePath: string;

@@ -1,0 +1,230 @@
+// The birth of a guest: the guard's program "before", its pipes and socket, the clone of the stage, the guard's program "after", the
+// stage's program up to execve, and the answer. The two talk over a close-on-exec socket pair: the end of file on it is the success.
+#include "keeper.h"
+#include "guard.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef CLONE_INTO_CGROUP
+#define CLONE_INTO_CGROUP 0x200000000ULL
+#endif
+#ifndef CLOSE_RANGE_CLOEXEC
+#define CLOSE_RANGE_CLOEXEC 4
+#endif
+#ifndef TIOCGPTPEER
+#define TIOCGPTPEER _IO('T', 0x41)
+#endif
+enum stage_news { FAILED, READY, TERMINAL_OPENED };
+struct stage_message { u32 news, step; int error; };
+struct clone_parameters { u64 flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup; };
+
+static const int ignored[] = {SIGPIPE, SIGHUP, SIGINT, SIGTERM, SIGQUIT};
+static int guard_end = -1, stage_end = -1; // of the socket pair
+static struct start *current;
+static bool awaited, prepared;
+
+static void handle_signals(void (*handler)(int)) {
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], handler);
+}
+
+// In the stage.
+
+static bool tell_guard(enum stage_news news, u32 step, int error) {
+    struct stage_message message = {news, step, error};
+    return write(stage_end, &message, sizeof message) == sizeof message;
+}
+
+long await_guard(void) {
+    u8 go;
+    if (stage_end < 0 || awaited) return 0;
+    awaited = recv(stage_end, &go, 1, 0) == 1;
+    return awaited ? 0 : -ECANCELED;
+}
+
+// The last that the stage does for the guard. From here on its life is its own, so it does not die with the guard.
+long prepare_exec(void) {
+    if (stage_end < 0 || prepared) return 0;
+    long result = await_guard();
+    if (result < 0) return result;
+    prctl(PR_SET_PDEATHSIG, 0);
+    prepared = tell_guard(READY, 0, 0);
+    return prepared ? 0 : -ECANCELED;
+}
+
+static bool send_master(int master) {
+    struct stage_message message = {.news = TERMINAL_OPENED};
+    union { struct cmsghdr head; char bytes[CMSG_SPACE(sizeof master)]; } control = {0};
+    struct iovec part = {&message, sizeof message};
+    struct msghdr letter = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    control.head = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof master), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+    memcpy(CMSG_DATA(&control.head), &master, sizeof master);
+    return sendmsg(stage_end, &letter, 0) >= 0;
+}
+
+long open_terminal(const char *ptmx, u16 rows, u16 columns) {
+    struct winsize size = {.ws_row = rows ? rows : current->rows, .ws_col = columns ? columns : current->columns};
+    int locked = 0, master = open(ptmx ? ptmx : "", O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (master < 0) return -errno;
+    if (ioctl(master, TIOCSPTLCK, &locked) < 0 || ioctl(master, TIOCSWINSZ, &size) < 0) return -errno;
+    int peer = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (peer < 0 || !send_master(master)) return -errno;
+    close(master);
+    setsid(); // fails only if it leads a session already
+    if (ioctl(peer, TIOCSCTTY, 0) < 0) return -errno;
+    for (int fd = 0; fd < 3; fd++)
+        if (dup2(peer, fd) < 0) return -errno;
+    return peer;
+}
+
+static _Noreturn void live_as_stage(struct start *start, int standard[3]) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    handle_signals(SIG_DFL);
+    close(guard_end);
+    for (int fd = 0; fd < 3; fd++)
+        if (standard[fd] >= 0) dup2(standard[fd], fd);
+    syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
+    if (chdir("/") < 0) _exit(125);
+    struct failure failure = run_program(&start->stage, IN_STAGE, 0);
+    tell_guard(FAILED, failure.step, failure.error ? failure.error : ENOEXEC);
+    _exit(125);
+}
+
+// In the guard.
+
+static bool make_pipe(int *ours, int *theirs, bool ours_reads) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0) return false;
+    *ours = ends[!ours_reads];
+    *theirs = ends[ours_reads];
+    return fcntl(*ours, F_SETFL, O_NONBLOCK) == 0 || true;
+}
+
+static bool make_pipes(struct start *start, struct guest *guest, int standard[3]) {
+    if (start->flags & TERMINAL) return true;
+    if ((start->flags & STDIN_OPEN) && !make_pipe(&guest->input, &standard[0], false)) return false;
+    return make_pipe(&guest->output[0], &standard[1], true) && make_pipe(&guest->output[1], &standard[2], true);
+}
+
+static int clone_stage(struct start *start, struct guest *guest) {
+    struct clone_parameters p = {.flags = start->clone_flags | CLONE_PIDFD, .pidfd = (u64)(uintptr_t)&guest->pidfd, .exit_signal = SIGCHLD};
+    if (start->cgroup_register >= 0 && registers[start->cgroup_register] >= 0) {
+        p.flags |= CLONE_INTO_CGROUP;
+        p.cgroup = (u64)registers[start->cgroup_register];
+    }
+    return (int)syscall(SYS_clone3, &p, sizeof p);
+}
+
+static struct failure clone_failure(u32 step) {
+    return (struct failure){errno ? errno : EIO, CLONE, step};
+}
+
+// Steps of this phase are counted in the order that docs/keeper.md gives.
+static struct failure bear(struct start *start, struct guest *guest, pid_t group_to_leave_for) {
+    int standard[3] = {-1, -1, -1}, pair[2];
+    if (chdir(start->directory) < 0) return clone_failure(0);
+    if ((guest->listener = listen_at("guard.sock")) < 0) return clone_failure(1);
+    if (!open_log(start)) return clone_failure(2);
+    if (!make_pipes(start, guest, standard) || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) return clone_failure(3);
+    guard_end = pair[0];
+    stage_end = pair[1];
+    current = start;
+    guest->pid = clone_stage(start, guest);
+    if (guest->pid < 0) return clone_failure(4);
+    if (guest->pid == 0) live_as_stage(start, standard);
+    // The stage stays behind in a group without a leader: it may call setsid, and no kill(0) of the guest reaches its guard.
+    setpgid(0, group_to_leave_for);
+    setsid();
+    close(stage_end);
+    stage_end = -1;
+    for (int fd = 0; fd < 3; fd++)
+        if (standard[fd] >= 0) close(standard[fd]);
+    registers[31] = guest->pid;
+    registers[30] = guest->pidfd;
+    return run_program(&start->after, AFTER, 1 << 16);
+}
+
+static void take_terminal(struct msghdr *letter, struct guest *guest) {
+    struct cmsghdr *head = CMSG_FIRSTHDR(letter);
+    if (!head || head->cmsg_type != SCM_RIGHTS || guest->output[0] >= 0) return;
+    memcpy(&guest->output[0], CMSG_DATA(head), sizeof(int));
+    fcntl(guest->output[0], F_SETFL, O_RDWR | O_NONBLOCK);
+    guest->peer = ioctl(guest->output[0], TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC); // held, so that no end of file comes early
+    guest->input = guest->output[0];
+}
+
+// Reads the stage's news until its execve closes the socket. A stage that ends without being ready was killed.
+static struct failure await_stage(struct guest *guest, int flags) {
+    bool ready = false;
+    for (;;) {
+        struct stage_message message;
+        union { struct cmsghdr head; char bytes[CMSG_SPACE(sizeof(int))]; } control;
+        struct iovec part = {&message, sizeof message};
+        struct msghdr letter = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+        ssize_t got = recvmsg(guard_end, &letter, MSG_CMSG_CLOEXEC | flags);
+        if (got < 0 && (errno == EINTR || errno == ECONNRESET)) continue; // reset: it left without reading; its words are there still
+        if (got != sizeof message) return (struct failure){ready ? 0 : ECHILD, IN_STAGE, 0};
+        if (message.news == FAILED) return (struct failure){message.error, IN_STAGE, message.step};
+        if (message.news == READY) ready = true;
+        if (message.news == TERMINAL_OPENED) take_terminal(&letter, guest);
+    }
+}
+
+static _Noreturn void give_up(struct guest *guest, int connection, u32 tag, struct failure failure) {
+    siginfo_t info;
+    if (guest->pid > 0) {
+        syscall(SYS_pidfd_send_signal, guest->pidfd, SIGKILL, NULL, 0);
+        while (waitid(P_PIDFD, (id_t)guest->pidfd, &info, WEXITED) < 0 && errno == EINTR) {}
+    }
+    if (guest->listener >= 0) unlink("guard.sock");
+    send_result(connection, tag, failure, 0);
+    _exit(1);
+}
+
+// The guard keeps only what it needs: not the payload, and no descriptor that programs opened or the spawner held.
+static struct start *keep_fields(u8 *payload, size_t length, struct start *start) {
+    size_t used = (size_t)(start->before.steps.at - 4 - payload);
+    u8 *copy = mmap(NULL, used, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (copy == MAP_FAILED) return start;
+    memcpy(copy, payload, used);
+    struct cursor c = {copy, copy + used, false};
+    decode_start_fields(&c, start);
+    munmap(payload, length);
+    return start;
+}
+
+void become_guard(int connection, u32 tag, struct start *given, u8 *payload, size_t length) {
+    static struct start start;
+    static struct guest guest = {.pidfd = -1, .input = -1, .output = {-1, -1}, .peer = -1, .listener = -1};
+    pid_t spawners_group = getpgrp();
+    start = *given;
+    guest.start = &start;
+    setpgid(0, 0);
+    dup2(0, 2);
+    handle_signals(SIG_IGN);
+    set_title(start.title);
+    struct failure failure = run_program(&start.before, PROGRAM, 0);
+    if (failure.error) give_up(&guest, connection, tag, failure);
+    failure = bear(&start, &guest, spawners_group);
+    if (failure.error && guest.pid > 0) { // the stage's own failure explains the guard's better
+        struct failure earlier = await_stage(&guest, MSG_DONTWAIT);
+        if (earlier.error && earlier.error != ECHILD) failure = earlier;
+    }
+    if (failure.error) give_up(&guest, connection, tag, failure);
+    send(guard_end, "", 1, MSG_NOSIGNAL);
+    note_start(&guest);
+    failure = await_stage(&guest, 0);
+    if (failure.error) give_up(&guest, connection, tag, failure);
+    if (!send_result(connection, tag, failure, guest.pid)) {} // the guest lives on all the same
+    release(&outputs);
+    live_as_guard(guest.start = keep_fields(payload, length, &start), &guest);
+}

@@ -1,0 +1,58 @@
+// A container's state as Docker tells it: one word, a sentence for lists, and the "State" object of inspect.
+import { formatTime, nowNanos, zeroTime } from '../base/clock.ts';
+import type { Container } from '../containers/container.ts';
+import { formatDuration } from './times.ts';
+
+export const stateWords = ['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead'] as const;
+export type StateWord = (typeof stateWords)[number];
+
+/** A container that never ran, because its start failed, is "created" for Docker. */
+export function stateWordOf({ state }: Container): StateWord {
+  return state.is === 'exited' && state.startedAt === 0n ? 'created' : state.is;
+}
+
+/** "Up 3 minutes", "Up 2 minutes (Paused)", "Exited (0) 2 hours ago", "Created". */
+export function statusOf(container: Container): string {
+  const { state } = container;
+  switch (state.is) {
+    case 'running':
+      return `Up ${formatDuration(nowNanos() - state.startedAt)}`;
+    case 'paused':
+      return `Up ${formatDuration(nowNanos() - state.startedAt)} (Paused)`;
+    case 'removing':
+      return 'Removal In Progress';
+    case 'created':
+      return 'Created';
+    case 'exited':
+      if (state.startedAt === 0n) return 'Created';
+      return `Exited (${state.code}) ${formatDuration(nowNanos() - state.finishedAt)} ago`;
+  }
+}
+
+export function isRunning({ state }: Container): boolean {
+  return state.is === 'running' || state.is === 'paused';
+}
+
+function timeOrZero(nanos: bigint): string {
+  return nanos === 0n ? zeroTime : formatTime(nanos);
+}
+
+/** The "State" object of inspect. */
+export function stateJson(container: Container): Record<string, unknown> {
+  const { state } = container;
+  const runs = state.is === 'running' || state.is === 'paused';
+  const ended = state.is === 'exited' ? state : undefined;
+  return {
+    Status: stateWordOf(container),
+    Running: runs,
+    Paused: state.is === 'paused',
+    Restarting: false,
+    OOMKilled: ended?.outOfMemory ?? false,
+    Dead: false,
+    Pid: runs ? state.pid : 0,
+    ExitCode: ended?.code ?? 0,
+    Error: ended?.error ?? '',
+    StartedAt: runs ? formatTime(state.startedAt) : timeOrZero(ended?.startedAt ?? 0n),
+    FinishedAt: timeOrZero(ended?.finishedAt ?? 0n),
+  };
+}

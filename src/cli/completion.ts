@@ -1,0 +1,228 @@
+// Completion scripts for bash, zsh and fish. They hold the whole table, so that a press of Tab starts no process; only names of
+// containers, images, volumes and networks are asked of holmd.
+import type { Command, Completion, Flag } from './command.ts';
+import { commands, groups } from './table.ts';
+
+/** Commands that print the names, by kind. */
+const listers: Readonly<Record<string, string>> = {
+  container: "holm ps -a --format '{{.Names}}'",
+  running: "holm ps --format '{{.Names}}'",
+  image: "holm images --format '{{.Repository}}:{{.Tag}}'",
+  volume: 'holm volume ls -q',
+  network: "holm network ls --format '{{.Name}}'",
+};
+
+export const shells: Readonly<Record<string, () => string>> = { bash: formatBash, zsh: formatZsh, fish: formatFish };
+
+/** Each way to write a command, with the command. */
+const spellings = (): [string, Command][] =>
+  commands.flatMap((command) => [command.name, ...command.aliases].map((name): [string, Command] => [name, command]));
+
+const firstWords = (): string[] =>
+  [...new Set([...Object.keys(groups), ...spellings().map(([name]) => name.split(' ')[0]!)])].sort();
+
+const secondWords = (group: string): string[] =>
+  spellings()
+    .filter(([name]) => name.startsWith(`${group} `))
+    .map(([name]) => name.slice(group.length + 1))
+    .sort();
+
+const spelledFlags = (flag: Flag): string[] => [...(flag.short === '' ? [] : [`-${flag.short}`]), `--${flag.name}`];
+
+/** In both shells "files" stands for the shell's own completion of files. */
+function wordOf(complete: Completion | undefined): string {
+  if (complete === undefined) return '';
+  if (typeof complete === 'object') return `words ${complete.join(' ')}`;
+  if (complete === 'file') return 'files';
+  return complete === 'command' ? `words ${firstWords().join(' ')}` : complete;
+}
+
+/** Cases of a shell's `case` statement: spelling, flags, flags with values, and what completes an argument. */
+function formatCases(indent: string): string {
+  return spellings()
+    .map(([name, command]) => {
+      const flags = command.flags.flatMap(spelledFlags).join(' ');
+      const valued = command.flags.filter((flag) => flag.type !== 'bool').flatMap(spelledFlags);
+      return `${indent}'${name}') flags='${flags} --help' valued=' ${valued.join(' ')} ' what='${wordOf(command.complete)}' first=${command.flagsFirst ? 1 : 0} ;;`;
+    })
+    .join('\n');
+}
+
+/** Cases for the value after a flag: "command|--flag". */
+function formatValueCases(indent: string): string {
+  const cases = new Map<string, string[]>();
+  for (const [name, command] of spellings())
+    for (const flag of command.flags)
+      if (flag.complete !== undefined)
+        for (const spelled of spelledFlags(flag)) {
+          const patterns = cases.get(wordOf(flag.complete)) ?? [];
+          patterns.push(`'${name} ${spelled}'`);
+          cases.set(wordOf(flag.complete), patterns);
+        }
+  return [...cases].map(([word, patterns]) => `${indent}${patterns.join('|')}) what='${word}' ;;`).join('\n');
+}
+
+/** Common to bash and zsh: finds the command in the words before the cursor and sets flags, valued, what and state. */
+function formatFinder(): string {
+  const groupCases = Object.keys(groups)
+    .map((group) => `      ${group}) second='${secondWords(group).join(' ')}' ;;`)
+    .join('\n');
+  return `  local command='' second='' flags='' valued=' ' what='' first=0 positionals=0 previous='' word
+  for word in "$@"; do
+    if [ -n "$previous" ] && [ "$valued" != ' ' ] && case "$valued" in *" $previous "*) true ;; *) false ;; esac; then
+      previous=''
+      continue
+    fi
+    previous=''
+    if [ -z "$command" ]; then
+      case "$word" in -*) continue ;; esac
+      command="$word"
+      case "$word" in
+${groupCases}
+      esac
+      [ -n "$second" ] && continue
+    elif [ -n "$second" ]; then
+      command="$command $word"
+      second=''
+    else
+      case "$word" in
+      -*) previous="$word" ;;
+      *) positionals=$((positionals + 1)) ;;
+      esac
+      continue
+    fi
+    case "$command" in
+${formatCases('    ')}
+    esac
+  done`;
+}
+
+function formatLister(indent: string): string {
+  return Object.entries(listers)
+    .map(([kind, command]) => `${indent}${kind}) words="$(${command} 2>/dev/null)" ;;`)
+    .join('\n');
+}
+
+/** After the finder: what may stand at the cursor, as `words`, or files. Answers 1 for files. */
+function formatChooser(): string {
+  return `  local words=''
+  if [ -z "$command" ]; then
+    words='${firstWords().join(' ')}'
+    return 0
+  fi
+  if [ -n "$second" ]; then
+    words="$second"
+    return 0
+  fi
+  if [ -n "$previous" ] && case "$valued" in *" $previous "*) true ;; *) false ;; esac; then
+    what=''
+    case "$command $previous" in
+${formatValueCases('    ')}
+    esac
+  else
+    case "$current" in
+    -*)
+      [ "$first" = 1 ] && [ "$positionals" -gt 0 ] || words="$flags"
+      return 0
+      ;;
+    esac
+    [ "$first" = 1 ] && [ "$positionals" -gt 0 ] && what=files
+  fi
+  case "$what" in
+  'words '*) words="\${what#words }" ;;
+  files) return 1 ;;
+${formatLister('  ')}
+  esac`;
+}
+
+/** The finder and the chooser as one function of the words before the cursor and $current. */
+function formatFunction(): string {
+  return `_holm_choose() {
+${formatFinder()}
+${formatChooser().replace("  local words=''", "  words=''")}
+}`;
+}
+
+function formatBash(): string {
+  return `# bash completion of holm: source this file, or put it into /etc/bash_completion.d.
+${formatFunction()}
+
+_holm() {
+  local words='' current="\${COMP_WORDS[COMP_CWORD]}"
+  if _holm_choose "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; then
+    COMPREPLY=($(compgen -W "$words" -- "$current"))
+    declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "$current"
+  else
+    COMPREPLY=($(compgen -f -- "$current"))
+    compopt -o filenames 2>/dev/null
+  fi
+  return 0
+}
+complete -F _holm holm
+`;
+}
+
+function formatZsh(): string {
+  return `#compdef holm
+# zsh completion of holm: put it as _holm into a directory of $fpath, or source it after compinit.
+${formatFunction()}
+
+_holm() {
+  emulate -L zsh -o sh_word_split
+  local words_before current="\${words[CURRENT]}"
+  words_before=("\${(@)words[2,CURRENT-1]}")
+  _holm_complete "$current" "\${words_before[@]}"
+}
+
+_holm_complete() {
+  local current="$1" words=''
+  shift
+  if _holm_choose "$@"; then
+    local -a list
+    list=(\${=words})
+    compadd -a list
+  else
+    _files
+  fi
+}
+
+if [ "$funcstack[1]" = _holm ]; then
+  _holm "$@"
+else
+  compdef _holm holm
+fi
+`;
+}
+
+function formatFish(): string {
+  const quote = (text: string) => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
+  const firsts = firstWords();
+  const lines = firsts.map((word) => {
+    const sentence = groups[word] ?? commands.find((one) => one.name === word)?.sentence ?? '';
+    return `complete -c holm -n '__fish_use_subcommand' -a ${word} -d ${quote(sentence)}`;
+  });
+  for (const [name, command] of spellings()) {
+    const [first, second] = name.split(' ');
+    const seen = `__fish_seen_subcommand_from ${first}`;
+    if (second !== undefined)
+      lines.push(
+        `complete -c holm -n '${seen}; and not __fish_seen_subcommand_from ${secondWords(first!).join(' ')}' -a ${second} -d ${quote(command.sentence)}`,
+      );
+    const condition = second === undefined ? seen : `${seen}; and __fish_seen_subcommand_from ${second}`;
+    const argument = fishWords(command.complete);
+    if (argument !== undefined) lines.push(`complete -c holm -n '${condition}' ${argument}`);
+    for (const flag of command.flags) {
+      const short = flag.short === '' ? '' : ` -s ${flag.short}`;
+      const value = flag.type === 'bool' ? '' : ` -r ${fishWords(flag.complete) ?? '-f'}`;
+      lines.push(`complete -c holm -n '${condition}'${short} -l ${flag.name}${value} -d ${quote(flag.sentence)}`);
+    }
+  }
+  return `# fish completion of holm: put it as holm.fish into ~/.config/fish/completions.\ncomplete -c holm -f\n${lines.join('\n')}\n`;
+}
+
+function fishWords(complete: Completion | undefined): string | undefined {
+  if (complete === undefined) return undefined;
+  if (typeof complete === 'object') return `-f -a '${complete.join(' ')}'`;
+  if (complete === 'file') return '-F';
+  return complete === 'command' ? `-f -a '${firstWords().join(' ')}'` : `-f -a "(${listers[complete]} 2>/dev/null)"`;
+}

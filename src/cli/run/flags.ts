@@ -1,0 +1,130 @@
+// The flags of `holm run` and `holm create`, one row each. Long because docker's list is.
+import { type Flag, flag } from '../command.ts';
+import { checkAddHost, checkAttach, checkDevice, checkIp, checkThrottle, checkUlimit } from './checks.ts';
+
+/** Limits that `holm update` can change too. */
+export const resourceFlags: readonly Flag[] = [
+  flag('blkio-weight', 'int', 'Block IO (relative weight), between 10 and 1000, or 0 to disable'),
+  flag('cpu-period', 'int', 'Limit CPU CFS (Completely Fair Scheduler) period'),
+  flag('cpu-quota', 'int', 'Limit CPU CFS (Completely Fair Scheduler) quota'),
+  flag('cpu-rt-period', 'int', 'Limit CPU real-time period in microseconds'),
+  flag('cpu-rt-runtime', 'int', 'Limit CPU real-time runtime in microseconds'),
+  flag('c, cpu-shares', 'int', 'CPU shares (relative weight)'),
+  flag('cpus', 'decimal', 'Number of CPUs'),
+  flag('cpuset-cpus', 'string', 'CPUs in which to allow execution (0-3, 0,1)'),
+  flag('cpuset-mems', 'string', 'MEMs in which to allow execution (0-3, 0,1)'),
+  flag('m, memory', 'bytes', 'Memory limit'),
+  flag('memory-reservation', 'bytes', 'Memory soft limit'),
+  flag('memory-swap', 'bytes', "Swap limit equal to memory plus swap: '-1' to enable unlimited swap"),
+  flag('pids-limit', 'int', 'Tune container pids limit (set -1 for unlimited)'),
+];
+
+const restartNames = ['no', 'always', 'on-failure', 'unless-stopped'];
+
+export const restartFlag: Flag = flag('restart', 'string', 'Restart policy to apply when a container exits', {
+  complete: restartNames,
+});
+
+/** What makes the request body of containers/create, apart from limits. */
+export const createFlags: readonly Flag[] = [
+  flag('add-host', 'list', 'Add a custom host-to-IP mapping (host:ip)', { check: checkAddHost }),
+  flag('annotation', 'list', 'Add an annotation to the container (passed through to the OCI runtime)'),
+  flag('a, attach', 'list', 'Attach to STDIN, STDOUT or STDERR', {
+    check: checkAttach,
+    complete: ['stdin', 'stdout', 'stderr'],
+  }),
+  flag('blkio-weight-device', 'list', 'Block IO weight (relative device weight)', { check: checkThrottle }),
+  flag('cap-add', 'list', 'Add Linux capabilities'),
+  flag('cap-drop', 'list', 'Drop Linux capabilities'),
+  flag('cgroup-parent', 'string', 'Optional parent cgroup for the container'),
+  flag('cgroupns', 'string', 'Cgroup namespace to use (host|private)', { complete: ['host', 'private'] }),
+  flag('cidfile', 'string', 'Write the container ID to the file', { complete: 'file' }),
+  flag('device', 'list', 'Add a host device to the container', { check: checkDevice, complete: 'file' }),
+  flag('device-cgroup-rule', 'list', 'Add a rule to the cgroup allowed devices list'),
+  flag('device-read-bps', 'list', 'Limit read rate (bytes per second) from a device', { check: checkThrottle }),
+  flag('device-read-iops', 'list', 'Limit read rate (IO per second) from a device', { check: checkThrottle }),
+  flag('device-write-bps', 'list', 'Limit write rate (bytes per second) to a device', { check: checkThrottle }),
+  flag('device-write-iops', 'list', 'Limit write rate (IO per second) to a device', { check: checkThrottle }),
+  flag('dns', 'list', 'Set custom DNS servers', { check: checkIp }),
+  flag('dns-option', 'list', 'Set DNS options', { aliases: ['dns-opt'] }),
+  flag('dns-search', 'list', 'Set custom DNS search domains'),
+  flag('domainname', 'string', 'Container NIS domain name'),
+  flag('entrypoint', 'string', 'Overwrite the default ENTRYPOINT of the image'),
+  flag('e, env', 'list', 'Set environment variables'),
+  flag('env-file', 'list', 'Read in a file of environment variables', { complete: 'file' }),
+  flag('expose', 'list', 'Expose a port or a range of ports'),
+  flag('gpus', 'string', "GPU devices to add to the container ('all' to pass all GPUs)"),
+  flag('group-add', 'list', 'Add additional groups to join'),
+  flag('health-cmd', 'string', 'Command to run to check health'),
+  flag('health-interval', 'duration', 'Time between running the check (ms|s|m|h)', { default: '0s' }),
+  flag('health-retries', 'int', 'Consecutive failures needed to report unhealthy'),
+  flag('health-start-interval', 'duration', 'Time between running the check during the start period (ms|s|m|h)', {
+    default: '0s',
+  }),
+  flag('health-start-period', 'duration', 'Start period before starting health-retries countdown (ms|s|m|h)', {
+    default: '0s',
+  }),
+  flag('health-timeout', 'duration', 'Maximum time to allow one check to run (ms|s|m|h)', { default: '0s' }),
+  flag('h, hostname', 'string', 'Container host name'),
+  flag('init', 'bool', 'Run an init inside the container that forwards signals and reaps processes'),
+  flag('i, interactive', 'bool', 'Keep STDIN open even if not attached'),
+  flag('ip', 'string', 'IPv4 address (e.g., 172.30.100.104)', { check: checkIp }),
+  flag('ip6', 'string', 'IPv6 address (e.g., 2001:db8::33)', { check: checkIp }),
+  flag('ipc', 'string', 'IPC mode to use', { complete: ['host', 'none', 'private', 'shareable'] }),
+  flag('isolation', 'string', 'Container isolation technology'),
+  flag('kernel-memory', 'bytes', 'Kernel memory limit (has no effect)'),
+  flag('l, label', 'list', 'Set meta data on a container'),
+  flag('label-file', 'list', 'Read in a line delimited file of labels', { complete: 'file' }),
+  flag('link', 'list', 'Add link to another container', { complete: 'container' }),
+  flag('link-local-ip', 'list', 'Container IPv4/IPv6 link-local addresses', { check: checkIp }),
+  flag('log-driver', 'string', 'Logging driver for the container', { complete: ['json-file', 'none'] }),
+  flag('log-opt', 'list', 'Log driver options'),
+  flag('mac-address', 'string', 'Container MAC address (e.g., 92:d0:c6:0a:29:33)'),
+  flag('memory-swappiness', 'int', 'Tune container memory swappiness (0 to 100)', { default: '-1' }),
+  flag('mount', 'list', 'Attach a filesystem mount to the container'),
+  flag('name', 'string', 'Assign a name to the container'),
+  flag('network', 'list', 'Connect a container to a network', { aliases: ['net'], complete: 'network' }),
+  flag('network-alias', 'list', 'Add network-scoped alias for the container', { aliases: ['net-alias'] }),
+  flag('no-healthcheck', 'bool', 'Disable any container-specified HEALTHCHECK'),
+  flag('oom-kill-disable', 'bool', 'Disable OOM Killer'),
+  flag('oom-score-adj', 'int', "Tune host's OOM preferences (-1000 to 1000)"),
+  flag('pid', 'string', 'PID namespace to use', { complete: ['host'] }),
+  flag('platform', 'string', 'Set platform if server is multi-platform capable'),
+  flag('privileged', 'bool', 'Give extended privileges to this container'),
+  flag('p, publish', 'list', "Publish a container's port(s) to the host"),
+  flag('P, publish-all', 'bool', 'Publish all exposed ports to random ports'),
+  flag('pull', 'string', 'Pull image before running ("always", "missing", "never")', {
+    default: 'missing',
+    complete: ['always', 'missing', 'never'],
+  }),
+  flag('q, quiet', 'bool', 'Suppress the pull output'),
+  flag('read-only', 'bool', "Mount the container's root filesystem as read only"),
+  { ...restartFlag, default: 'no' },
+  flag('rm', 'bool', 'Automatically remove the container and its anonymous volumes when it exits'),
+  flag('runtime', 'string', 'Runtime to use for this container'),
+  flag('security-opt', 'list', 'Security Options', {
+    complete: ['no-new-privileges', 'seccomp=unconfined', 'systempaths=unconfined'],
+  }),
+  flag('shm-size', 'bytes', 'Size of /dev/shm'),
+  flag('stop-signal', 'string', 'Signal to stop the container'),
+  flag('stop-timeout', 'int', 'Timeout (in seconds) to stop a container'),
+  flag('storage-opt', 'list', 'Storage driver options for the container'),
+  flag('sysctl', 'list', 'Sysctl options'),
+  flag('tmpfs', 'list', 'Mount a tmpfs directory'),
+  flag('t, tty', 'bool', 'Allocate a pseudo-TTY'),
+  flag('ulimit', 'list', 'Ulimit options', { check: checkUlimit }),
+  flag('u, user', 'string', 'Username or UID (format: <name|uid>[:<group|gid>])'),
+  flag('userns', 'string', 'User namespace to use', { complete: ['host'] }),
+  flag('uts', 'string', 'UTS namespace to use', { complete: ['host'] }),
+  flag('v, volume', 'list', 'Bind mount a volume', { complete: 'file' }),
+  flag('volume-driver', 'string', 'Optional volume driver for the container'),
+  flag('volumes-from', 'list', 'Mount volumes from the specified container(s)', { complete: 'container' }),
+  flag('w, workdir', 'string', 'Working directory inside the container'),
+];
+
+/** What `run` has and `create` has not. */
+export const runOnlyFlags: readonly Flag[] = [
+  flag('d, detach', 'bool', 'Run container in background and print container ID'),
+  flag('detach-keys', 'string', 'Override the key sequence for detaching a container'),
+  flag('sig-proxy', 'bool', 'Proxy received signals to the process', { default: 'true' }),
+];

@@ -1,0 +1,469 @@
+// The life of containers: create, start, stop, pause, wait, rename, remove. One writer a container: all that changes one
+// holds its lock, except the guest's own end, which is put on record at once and cleaned up after.
+import { mkdirSync, rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import type { DatabaseSync } from 'node:sqlite';
+import { nowNanos } from '../base/clock.ts';
+import { fullMessageOf, HolmError } from '../base/error.ts';
+import { log } from '../base/log.ts';
+import { parseSignal } from '../base/signals.ts';
+import { freezeSteps, thawSteps, updateSteps } from '../cgroups/group.ts';
+import { killCgroup, removeCgroup, waitFrozen } from '../cgroups/kill.ts';
+import { wasOutOfMemory } from '../cgroups/usage.ts';
+import { type Control, openAttachment, openControl, readExit } from '../kernel/guard.ts';
+import type { Container, ContainerConfig, ContainerState, Resources, RestartPolicy, Size } from './container.ts';
+import { ContainerRecords } from './container-records.ts';
+import { checkName, createContainer } from './creation.ts';
+import { parseDetachKeys } from './detach-keys.ts';
+import { cgroupOf, containerDirectory, type Facilities, guestDirectory } from './facilities.ts';
+import { LateStream } from './late-stream.ts';
+import type { AttachOptions, StopOptions, WaitCondition, WaitResult } from './requests.ts';
+import { Restarts, wantsRestart } from './restarts.ts';
+import { exitOf, type Running } from './running.ts';
+import { joinNetwork, startOf } from './starting.ts';
+import { Waiting } from './waiting.ts';
+
+const defaultStopSeconds = 10;
+const killWaitMs = 10_000;
+
+interface PendingAttachment {
+  readonly options: AttachOptions;
+  readonly stream: LateStream;
+}
+
+export class Containers {
+  readonly records: ContainerRecords;
+  readonly #facilities: Facilities;
+  readonly #running = new Map<string, Running>();
+  readonly #waiting = new Waiting();
+  readonly #pending = new Map<string, PendingAttachment[]>();
+  readonly #restarts = new Restarts((id) => this.#startAgain(id));
+
+  constructor(facilities: Facilities, database: DatabaseSync) {
+    this.#facilities = facilities;
+    this.records = new ContainerRecords(database);
+  }
+
+  list(): readonly Container[] {
+    return this.records.list();
+  }
+
+  get(reference: string): Container {
+    return this.records.get(reference);
+  }
+
+  async create(
+    config: ContainerConfig,
+    name: string | undefined,
+  ): Promise<{ id: string; warnings: readonly string[] }> {
+    const container = await createContainer(this.#facilities, this.records, config, name);
+    this.#facilities.tell(container, 'create');
+    return { id: container.id, warnings: [] };
+  }
+
+  /** The run of a container that runs; throws wrongState in docker's words. */
+  running(container: Container): Running {
+    const running = this.#running.get(container.id);
+    if (running === undefined || !isUp(container))
+      throw new HolmError('conflict', `container ${container.id} is not running`);
+    return running;
+  }
+
+  /** Settles when the container's present run has ended; at once if there is none. */
+  async ended(container: Container): Promise<void> {
+    await this.#running.get(container.id)?.ended;
+  }
+
+  async start(reference: string, options: { size?: Size } = {}): Promise<void> {
+    const { id } = this.get(reference);
+    this.#restarts.forget(id);
+    await this.#facilities.locks.hold(id, async () => {
+      const container = this.get(id);
+      if (container.state.is === 'paused')
+        throw new HolmError('conflict', 'cannot start a paused container, try unpause instead');
+      if (container.state.is !== 'running') await this.#launch(container, options.size);
+    });
+  }
+
+  async #launch(container: Container, size: Size | undefined): Promise<void> {
+    await this.#running.get(container.id)?.cleaned;
+    const pending = (this.#pending.get(container.id) ?? []).filter(({ stream }) => !stream.destroyed);
+    this.#pending.delete(container.id);
+    const directory = guestDirectory(this.#facilities, container.id);
+    rmSync(directory, { recursive: true, force: true });
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    try {
+      const connection = joinNetwork(this.#facilities, container);
+      const start = startOf(this.#facilities, this.records, container, connection, {
+        awaitClients: pending.length,
+        ...(size === undefined ? {} : { size }),
+      });
+      const { pid } = await this.#facilities.kernel.start(start);
+      const joined = pending.map(({ options, stream }) => joinGuard(directory, options, stream));
+      const control = await openControl(directory);
+      await Promise.all(joined);
+      const state: ContainerState = { is: 'running', pid, startedAt: control?.startedAt ?? nowNanos() };
+      const started = this.records.update(container.id, {
+        state,
+        endpoints: connection === undefined ? [] : [connection.endpoint],
+        stoppedByUser: false,
+      });
+      this.#facilities.tell(started, 'start');
+      this.#watch(started, { pid, directory, control });
+    } catch (error) {
+      for (const { stream } of pending) stream.abandon();
+      await this.#clean(container, directory);
+      this.#recordFailure(container, error);
+      throw error;
+    }
+  }
+
+  #recordFailure(container: Container, error: unknown): void {
+    const startedAt = container.state.is === 'exited' ? container.state.startedAt : 0n;
+    const code = exitCodeOf(error);
+    const state: ContainerState = {
+      is: 'exited',
+      startedAt,
+      finishedAt: nowNanos(),
+      code,
+      outOfMemory: false,
+      error: fullMessageOf(error),
+    };
+    const failed = this.records.update(container.id, { state, endpoints: [] });
+    this.#waiting.tellEnd(container.id, { code, error: state.error });
+    this.#facilities.tell(failed, 'die', { exitCode: String(code) });
+    if (failed.config.autoRemove) void this.#removeAutomatically(failed.id);
+  }
+
+  /** Remembers a run and awaits its end. */
+  #watch(container: Container, run: { pid: number; directory: string; control: Control | undefined }): void {
+    const exit = exitOf(run.control, () => readExit(run.directory));
+    const ended = exit.then((record) => this.#recordEnd(container.id, record));
+    const cleaned = ended
+      .then(() => this.#clean(container, run.directory))
+      .finally(() => this.#running.delete(container.id));
+    cleaned
+      .then(() => this.#afterEnd(container.id))
+      .catch((error) =>
+        log('error', 'Cannot clean up after a container', { id: container.id, error: fullMessageOf(error) }),
+      );
+    this.#running.set(container.id, { ...run, ended, cleaned });
+  }
+
+  #recordEnd(id: string, exit: Awaited<ReturnType<typeof exitOf>>): void {
+    const container = this.get(id);
+    if (!isUp(container)) return;
+    const outOfMemory = wasOutOfMemory(exit.files);
+    const state: ContainerState = {
+      is: 'exited',
+      startedAt: container.state.startedAt,
+      finishedAt: exit.at,
+      code: exit.code,
+      outOfMemory,
+      error: '',
+    };
+    const after = this.records.update(container.id, { state });
+    if (outOfMemory) this.#facilities.tell(after, 'oom');
+    this.#facilities.tell(after, 'die', {
+      exitCode: String(exit.code),
+      execDuration: String((exit.at - container.state.startedAt) / 1_000_000_000n),
+    });
+    this.#waiting.tellEnd(id, { code: exit.code, error: '' });
+  }
+
+  /** Removes what a run leaves outside of its namespaces: cgroups, addresses, its run directory. Safe to repeat. */
+  async #clean(container: Container, directory: string): Promise<void> {
+    const { hierarchies, networks } = this.#facilities;
+    networks.disconnect(container.id);
+    await removeCgroup(hierarchies, cgroupOf(this.#facilities, container));
+    await rm(directory, { recursive: true, force: true });
+  }
+
+  async #afterEnd(id: string): Promise<void> {
+    const container = this.records.findById(id);
+    if (container === undefined || container.state.is !== 'exited') return;
+    if (this.#restarts.plan(container)) return;
+    if (container.config.autoRemove) await this.#removeAutomatically(id);
+  }
+
+  async #startAgain(id: string): Promise<void> {
+    const container = this.records.findById(id);
+    if (container?.state.is !== 'exited') return;
+    this.records.update(container.id, { restartCount: container.restartCount + 1 });
+    await this.#facilities.locks.hold(id, () => this.#launch(this.get(id), undefined));
+  }
+
+  async #removeAutomatically(id: string): Promise<void> {
+    await this.remove(id, { force: true, volumes: true }).catch((error) => {
+      if (!(error instanceof HolmError && error.kind === 'notFound')) {
+        log('error', 'Cannot remove a container automatically', { id, error: fullMessageOf(error) });
+      }
+    });
+  }
+
+  async stop(reference: string, options: StopOptions): Promise<void> {
+    const { id } = this.get(reference);
+    this.#restarts.forget(id);
+    await this.#facilities.locks.hold(id, async () => {
+      const container = this.get(id);
+      if (!isUp(container)) return;
+      if (container.state.is === 'paused') await this.#thaw(container);
+      this.records.update(id, { stoppedByUser: true });
+      const signal = parseSignal(options.signal ?? container.config.stopSignal ?? 'SIGTERM');
+      const seconds = options.timeoutSeconds ?? container.config.stopTimeoutSeconds ?? defaultStopSeconds;
+      const running = this.running(container);
+      running.control?.signal(signal);
+      this.#facilities.tell(container, 'kill', { signal: String(signal) });
+      if (!(await settlesWithin(running.ended, seconds < 0 ? undefined : seconds * 1000)))
+        await this.#killAll(container, running);
+      this.#facilities.tell(this.get(id), 'stop');
+    });
+  }
+
+  async restart(reference: string, options: StopOptions): Promise<void> {
+    await this.stop(reference, options);
+    await this.start(reference);
+    this.#facilities.tell(this.get(reference), 'restart');
+  }
+
+  async kill(reference: string, signalText: string): Promise<void> {
+    const container = this.get(reference);
+    const signal = parseSignal(signalText || 'SIGKILL');
+    const running = this.running(container);
+    const sigkill = 9;
+    if (signal === sigkill) {
+      this.records.update(container.id, { stoppedByUser: true });
+      if (container.state.is === 'paused') {
+        running.control?.signal(sigkill);
+        await this.#thaw(container);
+      }
+      await this.#killAll(container, running);
+    } else {
+      running.control?.signal(signal);
+    }
+    this.#facilities.tell(container, 'kill', { signal: String(signal) });
+  }
+
+  /** Kills every process of a guest and waits for its end. */
+  async #killAll(container: Container, running: Running): Promise<void> {
+    const sigkill = 9;
+    running.control?.signal(sigkill);
+    // A pid namespace of its own dies with its first process; a shared one does not.
+    if (container.config.namespaces.pid.from !== 'new') {
+      await killCgroup(this.#facilities.hierarchies, cgroupOf(this.#facilities, container));
+    }
+    if (await settlesWithin(running.ended, killWaitMs)) return;
+    throw new HolmError(
+      'timeout',
+      `Cannot kill container "${container.name}": it has not ended ${killWaitMs / 1000} s after SIGKILL`,
+    );
+  }
+
+  async pause(reference: string): Promise<void> {
+    await this.#hold(reference, async (container) => {
+      if (container.state.is === 'paused') throw new HolmError('conflict', `Container ${reference} is already paused`);
+      if (container.state.is !== 'running') throw new HolmError('conflict', `Container ${container.id} is not running`);
+      const { kernel, hierarchies } = this.#facilities;
+      await kernel.run(freezeSteps(hierarchies, cgroupOf(this.#facilities, container)));
+      await waitFrozen(hierarchies, cgroupOf(this.#facilities, container));
+      this.records.update(container.id, { state: { ...container.state, is: 'paused' } });
+      this.#facilities.tell(container, 'pause');
+    });
+  }
+
+  async resume(reference: string): Promise<void> {
+    await this.#hold(reference, async (container) => {
+      if (container.state.is !== 'paused') throw new HolmError('conflict', `Container ${container.id} is not paused`);
+      await this.#thaw(container);
+      this.#facilities.tell(container, 'unpause');
+    });
+  }
+
+  async #thaw(container: Container): Promise<void> {
+    const { kernel, hierarchies } = this.#facilities;
+    await kernel.run(thawSteps(hierarchies, cgroupOf(this.#facilities, container)));
+    const now = this.get(container.id);
+    if (now.state.is === 'paused') this.records.update(container.id, { state: { ...now.state, is: 'running' } });
+  }
+
+  #hold(reference: string, work: (container: Container) => Promise<void>): Promise<void> {
+    const { id } = this.get(reference);
+    return this.#facilities.locks.hold(id, () => work(this.get(id)));
+  }
+
+  async wait(reference: string, condition: WaitCondition, options: { signal: AbortSignal }): Promise<WaitResult> {
+    const { id, state } = this.get(reference);
+    if (condition === 'not-running' && state.is === 'exited') return { code: state.code, error: state.error };
+    if (condition === 'not-running' && state.is === 'created') return { code: 0, error: '' };
+    return this.#waiting.wait(id, condition, options.signal);
+  }
+
+  async remove(reference: string, options: { force: boolean; volumes: boolean }): Promise<void> {
+    const { id } = this.get(reference);
+    this.#restarts.forget(id);
+    await this.#facilities.locks.hold(id, async () => {
+      const container = this.get(id);
+      if (isUp(container)) {
+        if (!options.force) {
+          const how =
+            container.state.is === 'paused'
+              ? 'paused and must be unpaused first'
+              : 'running: stop the container before removing or force remove';
+          throw new HolmError('conflict', `cannot remove container "/${container.name}": container is ${how}`);
+        }
+        this.records.update(id, { stoppedByUser: true });
+        const running = this.running(container);
+        if (container.state.is === 'paused') {
+          running.control?.signal(9);
+          await this.#thaw(container);
+        }
+        await this.#killAll(container, running);
+      }
+      await this.#running.get(id)?.cleaned;
+      await this.#erase(this.get(id), options.volumes);
+    });
+  }
+
+  /** Removes a container that does not run, and all that belongs to it. Also finishes a removal that a crash cut short. */
+  async #erase(container: Container, volumes: boolean): Promise<void> {
+    const { id } = container;
+    this.records.update(id, { state: { is: 'removing' } });
+    await this.#clean(container, guestDirectory(this.#facilities, id));
+    await rm(containerDirectory(this.#facilities, id), { recursive: true, force: true });
+    this.records.remove(id);
+    for (const { stream } of this.#pending.get(id) ?? []) stream.abandon();
+    this.#pending.delete(id);
+    const code = container.state.is === 'exited' ? container.state.code : 0;
+    this.#waiting.tellRemoval(id, { code, error: '' });
+    this.#facilities.tell(container, 'destroy');
+    if (volumes || container.config.autoRemove) await this.#removeAnonymousVolumes(container);
+  }
+
+  async #removeAnonymousVolumes(container: Container): Promise<void> {
+    for (const point of container.mountPoints) {
+      const volume = point.name === undefined ? undefined : this.#facilities.volumes.find(point.name);
+      // Volumes that another container shares stay.
+      if (volume?.anonymous) await this.#facilities.volumes.remove(volume.name, { force: true }).catch(() => undefined);
+    }
+  }
+
+  async rename(reference: string, asked: string): Promise<void> {
+    await this.#hold(reference, async (container) => {
+      if (asked === '') throw new HolmError('invalid', 'Neither old nor new names may be empty');
+      if (asked.replace(/^\//, '') === container.name) {
+        throw new HolmError('invalid', 'Renaming a container with the same name as its current name');
+      }
+      const oldName = `/${container.name}`;
+      const renamed = this.records.update(container.id, { name: checkName(this.records, asked) });
+      this.#facilities.tell(renamed, 'rename', { oldName });
+    });
+  }
+
+  async update(
+    reference: string,
+    resources: Resources,
+    restart: RestartPolicy | undefined,
+  ): Promise<readonly string[]> {
+    await this.#hold(reference, async (container) => {
+      const { kernel, hierarchies } = this.#facilities;
+      const merged = { ...container.config.resources, ...resources };
+      if (isUp(container)) {
+        await kernel.run(
+          updateSteps(hierarchies, cgroupOf(this.#facilities, container), container.config.resources, merged),
+        );
+      }
+      const config = { ...container.config, resources: merged, restart: restart ?? container.config.restart };
+      this.#facilities.tell(this.records.update(container.id, { config }), 'update');
+    });
+    return [];
+  }
+
+  async resize(reference: string, size: Size): Promise<void> {
+    this.running(this.get(reference)).control?.resize(size.rows, size.columns);
+  }
+
+  /** Attaches to a container that runs, or that is to run: then the stream begins to flow at its start. */
+  async attach(reference: string, options: AttachOptions): Promise<LateStream> {
+    const container = this.get(reference);
+    if (container.state.is === 'paused')
+      throw new HolmError('conflict', `container ${container.id} is paused, unpause the container before attach`);
+    const keys = parseDetachKeys(options.detachKeys);
+    const stream = new LateStream(container.config.terminal ? keys : undefined);
+    this.#facilities.tell(container, 'attach');
+    const wanted = { ...options, stdin: options.stdin && container.config.stdinOpen };
+    const running = this.#running.get(container.id);
+    if (isUp(container) && running !== undefined) await joinGuard(running.directory, wanted, stream);
+    else this.#pending.set(container.id, [...(this.#pending.get(container.id) ?? []), { options: wanted, stream }]);
+    return stream;
+  }
+
+  /** Finds all guests again after a start of the daemon: takes up those that run, puts on record what ended, finishes removals. */
+  async recover(): Promise<void> {
+    await Promise.all(this.list().map((container) => this.#recoverOne(container)));
+  }
+
+  async #recoverOne(container: Container): Promise<void> {
+    const directory = guestDirectory(this.#facilities, container.id);
+    if (container.state.is === 'removing') return this.#erase(container, false);
+    const control = await openControl(directory);
+    if (control !== undefined) {
+      const startedAt = control.startedAt;
+      const is = container.state.is === 'paused' ? 'paused' : 'running';
+      this.#watch(this.records.update(container.id, { state: { is, pid: control.pid, startedAt } }), {
+        pid: control.pid,
+        directory,
+        control,
+      });
+      return;
+    }
+    const exit = readExit(directory);
+    if (!isUp(container) && exit === undefined) return this.#clean(container, directory);
+    if (!isUp(container))
+      this.records.update(container.id, { state: { is: 'running', pid: 0, startedAt: exit?.at ?? nowNanos() } });
+    this.#watch(this.get(container.id), { pid: 0, directory, control: undefined });
+    await this.#running.get(container.id)?.cleaned;
+  }
+
+  /** After recovery: starts what its restart policy wants running. */
+  async resumePolicies(): Promise<void> {
+    for (const container of this.list()) {
+      if (wantsRestart(container) && container.config.restart.name !== 'on-failure') {
+        await this.start(container.id).catch((error) =>
+          log('warn', 'Cannot start a container again', { id: container.id, error: fullMessageOf(error) }),
+        );
+      }
+    }
+  }
+}
+
+export function isUp(container: Container): container is Container & { state: { is: 'running' | 'paused' } } {
+  return container.state.is === 'running' || container.state.is === 'paused';
+}
+
+/** Connects a stream to a guard; it ends at once if the guard has left. */
+export async function joinGuard(directory: string, options: AttachOptions, stream: LateStream): Promise<void> {
+  try {
+    stream.join(await openAttachment(directory, options, options.framed));
+  } catch {
+    stream.abandon();
+  }
+}
+
+/** Whether a promise settles in time; undefined waits for ever. */
+async function settlesWithin(promise: Promise<unknown>, ms: number | undefined): Promise<boolean> {
+  if (ms === undefined) return promise.then(() => true);
+  const { promise: late, resolve } = Promise.withResolvers<false>();
+  const timer = setTimeout(() => resolve(false), ms);
+  try {
+    return await Promise.race([promise.then(() => true as const), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What docker's clients take as the exit code of a container that could not start. */
+function exitCodeOf(error: unknown): number {
+  const text = fullMessageOf(error);
+  if (!text.includes('Cannot execute')) return 128;
+  return text.includes('ENOENT') || text.includes('ENOTDIR') ? 127 : 126;
+}

@@ -1,0 +1,233 @@
+// Making a container: deciding everything that is decided once (name, command line, volumes, files), record first.
+import { mkdirSync, rmSync, statSync } from 'node:fs';
+import { nowNanos } from '../base/clock.ts';
+import { HolmError } from '../base/error.ts';
+import { createId, type Id, shortId } from '../base/id.ts';
+import { parseSignal } from '../base/signals.ts';
+import type { Image } from '../images/image.ts';
+import { RootView } from '../rootfs/view.ts';
+import { mergeConfig } from './config.ts';
+import type { Container, ContainerConfig, MountPoint, MountRequest } from './container.ts';
+import type { ContainerRecords } from './container-records.ts';
+import { containerDirectory, type Facilities } from './facilities.ts';
+import { createName } from './names.ts';
+import { copyImageContent, layerPaths } from './roots.ts';
+
+const nameShape = /^\/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
+
+/** Makes the record and the directories of a container. `placeOf` finds another container, for --volumes-from. */
+export async function createContainer(
+  facilities: Facilities,
+  records: ContainerRecords,
+  config: ContainerConfig,
+  askedName: string | undefined,
+): Promise<Container> {
+  const image = facilities.images.get(config.image);
+  const id = createId();
+  const container = describe(facilities, records, config, image, id, chooseName(records, askedName, id));
+  records.insert(container);
+  try {
+    const directory = containerDirectory(facilities, id);
+    mkdirSync(directory, { recursive: true, mode: 0o710 });
+    for (const part of ['upper', 'work', 'merged']) mkdirSync(`${directory}/${part}`, { mode: 0o755 });
+    const mountPoints = await resolveMounts(facilities, records, container, image);
+    return records.update(id, { mountPoints });
+  } catch (error) {
+    await discard(facilities, records, container);
+    throw error;
+  }
+}
+
+/** Takes back what createContainer made. */
+async function discard(facilities: Facilities, records: ContainerRecords, container: Container): Promise<void> {
+  rmSync(containerDirectory(facilities, container.id), { recursive: true, force: true });
+  records.remove(container.id);
+}
+
+function chooseName(records: ContainerRecords, asked: string | undefined, id: Id): string {
+  if (asked === undefined || asked === '') {
+    for (let attempt = 0; attempt < 8; attempt++) {
+      const name = createName(attempt);
+      if (records.findByName(name) === undefined) return name;
+    }
+    return shortId(id);
+  }
+  return checkName(records, asked);
+}
+
+/** The name without its slash; throws in docker's words if it cannot be used. */
+export function checkName(records: ContainerRecords, asked: string): string {
+  if (!nameShape.test(asked)) {
+    throw new HolmError('invalid', `Invalid container name (${asked}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
+  }
+  const name = asked.replace(/^\//, '');
+  const holder = records.findByName(name);
+  if (holder !== undefined) {
+    throw new HolmError(
+      'conflict',
+      `Conflict. The container name "/${name}" is already in use by container "${holder.id}". You have to remove (or rename) that container to be able to reuse that name.`,
+    );
+  }
+  return name;
+}
+
+/** The record of a container before anything of it exists; explain uses it too. */
+export function describe(
+  facilities: Facilities,
+  records: ContainerRecords,
+  config: ContainerConfig,
+  image: Image,
+  id: Id,
+  name: string,
+): Container {
+  const merged = mergeConfig(config, image.defaults);
+  parseSignal(merged.stopSignal);
+  if (!merged.workingDirectory.startsWith('/')) {
+    throw new HolmError(
+      'invalid',
+      `the working directory '${merged.workingDirectory}' is invalid, it needs to be an absolute path`,
+    );
+  }
+  const directory = containerDirectory(facilities, id);
+  const layers = layerPaths(facilities, image);
+  const peer = config.network.from === 'container' ? records.get(config.network.container) : undefined;
+  const files = peer ?? {
+    hostnamePath: `${directory}/hostname`,
+    hostsPath: `${directory}/hosts`,
+    resolvConfPath: `${directory}/resolv.conf`,
+    hostname: config.hostname || (config.namespaces.uts.from === 'host' ? '' : shortId(id)),
+  };
+  return {
+    id,
+    name,
+    createdAt: nowNanos(),
+    imageId: image.id,
+    config: {
+      ...config,
+      stopSignal: merged.stopSignal,
+      ...(merged.healthcheck === undefined ? {} : { healthcheck: merged.healthcheck }),
+      exposedPorts: [...new Set([...image.defaults.exposedPorts, ...config.exposedPorts])],
+      volumes: merged.volumes,
+    },
+    argv: merged.argv,
+    entrypointLength: merged.entrypointLength,
+    environment: merged.environment,
+    user: merged.user,
+    workingDirectory: merged.workingDirectory,
+    hostname: files.hostname,
+    labels: merged.labels,
+    mountPoints: [],
+    endpoints: [],
+    state: { is: 'created' },
+    restartCount: 0,
+    stoppedByUser: false,
+    execIds: [],
+    logPath: config.log.driver === 'none' ? '' : `${directory}/${id}-json.log`,
+    hostnamePath: files.hostnamePath,
+    hostsPath: files.hostsPath,
+    resolvConfPath: files.resolvConfPath,
+    upperDirectory: `${directory}/upper`,
+    workDirectory: `${directory}/work`,
+    lowerDirectories: layers.toReversed(),
+  };
+}
+
+/** Decides what is mounted where, making volumes and missing sources. Explicit mounts win over --volumes-from and the image's. */
+async function resolveMounts(
+  facilities: Facilities,
+  records: ContainerRecords,
+  container: Container,
+  image: Image,
+): Promise<MountPoint[]> {
+  const { config } = container;
+  const points = new Map<string, MountPoint>();
+  for (const volume of config.volumes) {
+    if (!config.mounts.some(({ target }) => target === volume)) {
+      points.set(volume, await resolveVolume(facilities, container, image, anonymousVolume(volume)));
+    }
+  }
+  for (const from of config.volumesFrom) {
+    const [name = '', mode = ''] = from.split(':');
+    for (const point of records.get(name).mountPoints) {
+      if (point.kind !== 'tmpfs') points.set(point.target, mode === 'ro' ? { ...point, readOnly: true } : point);
+    }
+  }
+  for (const request of config.mounts)
+    points.set(request.target, await resolveMount(facilities, container, image, request));
+  return [...points.values()];
+}
+
+function anonymousVolume(target: string): MountRequest & { kind: 'volume' } {
+  return {
+    kind: 'volume',
+    source: '',
+    target,
+    readOnly: false,
+    noCopy: false,
+    labels: {},
+    driver: '',
+    driverOptions: {},
+  };
+}
+
+async function resolveMount(
+  facilities: Facilities,
+  container: Container,
+  image: Image,
+  request: MountRequest,
+): Promise<MountPoint> {
+  if (request.target === '/') throw new HolmError('invalid', `invalid specification: destination can't be '/'`);
+  if (!request.target.startsWith('/')) {
+    throw new HolmError(
+      'invalid',
+      `invalid mount config for type "${request.kind}": invalid mount path: '${request.target}' mount path must be absolute`,
+    );
+  }
+  if (request.kind === 'tmpfs')
+    return { kind: 'tmpfs', source: '', target: request.target, readOnly: false, propagation: '' };
+  if (request.kind === 'volume') return resolveVolume(facilities, container, image, request);
+  if (statSync(request.source, { throwIfNoEntry: false }) === undefined) {
+    if (!request.createSource) {
+      throw new HolmError(
+        'invalid',
+        `invalid mount config for type "bind": bind source path does not exist: ${request.source}`,
+      );
+    }
+    mkdirSync(request.source, { recursive: true, mode: 0o755 });
+  }
+  return {
+    kind: 'bind',
+    source: request.source,
+    target: request.target,
+    readOnly: request.readOnly,
+    propagation: request.propagation,
+  };
+}
+
+async function resolveVolume(
+  facilities: Facilities,
+  container: Container,
+  image: Image,
+  request: MountRequest & { kind: 'volume' },
+): Promise<MountPoint> {
+  const isNew = facilities.volumes.find(request.source) === undefined;
+  const volume = await facilities.volumes.create({
+    name: request.source,
+    driver: request.driver,
+    options: request.driverOptions,
+    labels: request.labels,
+  });
+  if (isNew && !request.noCopy) {
+    const found = new RootView(container.lowerDirectories).find(request.target);
+    if (found?.stats.isDirectory()) await copyImageContent(facilities, image, found.path, volume.path);
+  }
+  return {
+    kind: 'volume',
+    name: volume.name,
+    source: request.subpath === undefined ? volume.path : `${volume.path}/${request.subpath}`,
+    target: request.target,
+    driver: volume.driver,
+    readOnly: request.readOnly,
+    propagation: '',
+  };
+}

@@ -1,0 +1,62 @@
+// What one run of a container needs of the kernel, every name resolved and every default filled in: the input of program.ts.
+// It comes from holm's own configuration (default-spec.ts) or from an OCI bundle (oci.ts).
+import type { Program } from '../kernel/steps.ts';
+import type { Mount } from '../mounts/mount.ts';
+import type { Overlay } from '../mounts/overlay.ts';
+import type { Namespaces } from '../namespaces/namespaces.ts';
+import type { CapabilitySets } from '../security/capabilities.ts';
+import type { SeccompFilter } from '../security/seccomp.ts';
+import type { Rlimit, Size } from './container.ts';
+
+export interface GuestProcess {
+  readonly argv: readonly string[];
+  readonly environment: readonly string[];
+  readonly workingDirectory: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly groups: readonly number[];
+  readonly umask?: number;
+  readonly terminal?: Size;
+  readonly rlimits: readonly Rlimit[];
+  readonly oomScoreAdjust?: number;
+  readonly noNewPrivileges: boolean;
+  readonly capabilities: CapabilitySets;
+  /** What the engine itself may give: its bounding set. */
+  readonly availableCapabilities: bigint;
+  readonly seccomp: SeccompFilter | undefined;
+  readonly appArmorProfile?: string;
+}
+
+export interface DeviceNode {
+  readonly path: string;
+  readonly type: 'char' | 'block' | 'fifo';
+  readonly major: number;
+  readonly minor: number;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export interface GuestSpec {
+  readonly id: string;
+  /** The root file system: an overlay of layers, or a directory of the host. */
+  readonly root: { readonly overlay: Overlay } | { readonly directory: string };
+  readonly readOnlyRoot: boolean;
+  readonly rootPropagation: 'slave' | 'private';
+  /** In the order of mounting. */
+  readonly mounts: readonly Mount[];
+  readonly devices: readonly DeviceNode[];
+  /** Symbolic links in /dev: name and what it points to. */
+  readonly links: readonly { readonly path: string; readonly target: string }[];
+  readonly maskedPaths: readonly string[];
+  readonly readonlyPaths: readonly string[];
+  readonly namespaces: Namespaces;
+  readonly hostname?: string;
+  readonly domainname?: string;
+  readonly sysctls: Readonly<Record<string, string>>;
+  /** The steps that make the guest's cgroups with their limits, and those by which the stage joins what the clone could not. */
+  readonly cgroup: { readonly create: Program; readonly join: Program };
+  readonly process: GuestProcess;
+  /** The guard's part of joining networks, and the stage's (inside the network namespace). */
+  readonly network: { readonly after: Program; readonly stage: Program };
+}

@@ -1,0 +1,281 @@
+// Reading the log that a guard writes: docker's json-file lines, {"log":"…","stream":"stdout","time":"…Z"}, in files
+// `log.N` … `log.1`, `log` (oldest first). Lines without escapes are cut out of the bytes as they stand; that is nearly all.
+import { closeSync, existsSync, fstatSync, openSync, readSync, statSync, watch } from 'node:fs';
+import { Readable } from 'node:stream';
+import { parseTime } from '../base/clock.ts';
+
+export interface LogQuery {
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  readonly timestamps: boolean;
+  readonly since?: bigint;
+  readonly until?: bigint;
+  /** Lines from the end; undefined for all. */
+  readonly tail?: number;
+  /** Each line in docker's 8-byte frame. */
+  readonly framed: boolean;
+}
+
+const chunkBytes = 256 * 1024;
+const newline = 10;
+const backslash = 92;
+const prefix = Buffer.from('{"log":"');
+const stdoutMark = Buffer.from('","stream":"stdout","time":"');
+const stderrMark = Buffer.from('","stream":"stderr","time":"');
+const pollMs = 1000;
+
+/** The lines of a log that fit the query, ready to send. With `follow` it goes on until that settles and all is read. */
+export function readLog(
+  path: string,
+  query: LogQuery,
+  follow: Promise<unknown> | undefined,
+  signal: AbortSignal,
+): Readable {
+  return Readable.from(lines(path, query, follow, signal), { objectMode: false, highWaterMark: 1 << 20 });
+}
+
+async function* lines(
+  path: string,
+  query: LogQuery,
+  follow: Promise<unknown> | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  const format = new LineFormat(query);
+  const files = logFiles(path);
+  const from = query.tail === undefined ? { file: 0, offset: 0 } : tailPosition(files, query);
+  let current: number | undefined;
+  try {
+    for (const [at, file] of files.entries()) {
+      if (at < from.file) continue;
+      const fd = openSync(file, 'r');
+      if (at === files.length - 1) current = fd;
+      const cursor = { fd, offset: at === from.file ? from.offset : 0, rest: Buffer.alloc(0) as Buffer };
+      try {
+        yield* readRest(cursor, format, signal);
+        if (at === files.length - 1 && follow !== undefined) yield* followFile(path, cursor, format, follow, signal);
+      } finally {
+        closeSync(cursor.fd);
+        current = undefined;
+      }
+      if (format.isPast || signal.aborted) return;
+    }
+    if (files.length === 0 && follow !== undefined) {
+      await Promise.race([follow, aborted(signal)]);
+      yield* lines(path, query, undefined, signal);
+    }
+  } finally {
+    if (current !== undefined) closeSync(current);
+  }
+}
+
+interface Cursor {
+  fd: number;
+  offset: number;
+  rest: Buffer;
+}
+
+async function* readRest(cursor: Cursor, format: LineFormat, signal: AbortSignal): AsyncGenerator<Buffer> {
+  for (;;) {
+    if (signal.aborted) return;
+    const chunk = Buffer.allocUnsafe(chunkBytes);
+    const length = readSync(cursor.fd, chunk, 0, chunkBytes, cursor.offset);
+    if (length === 0) return;
+    cursor.offset += length;
+    const bytes =
+      cursor.rest.length === 0 ? chunk.subarray(0, length) : Buffer.concat([cursor.rest, chunk.subarray(0, length)]);
+    const end = bytes.lastIndexOf(newline) + 1;
+    cursor.rest = bytes.subarray(end);
+    const out = format.convert(bytes.subarray(0, end));
+    if (out.length > 0) yield out;
+    if (format.isPast) return;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+async function* followFile(
+  path: string,
+  cursor: Cursor,
+  format: LineFormat,
+  follow: Promise<unknown>,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  let ended = false;
+  let wake = Promise.withResolvers<void>();
+  const ring = () => wake.resolve();
+  const end = () => {
+    ended = true;
+    ring();
+  };
+  follow.then(end, end);
+  signal.addEventListener('abort', end, { once: true });
+  const watcher = watch(path, ring);
+  watcher.on('error', ring);
+  // Rotation renames the file, so a watch on the name alone may miss what comes after it.
+  const timer = setInterval(ring, pollMs);
+  try {
+    for (;;) {
+      const last = ended;
+      yield* readRest(cursor, format, signal);
+      const next = rotated(path, cursor);
+      if (next !== undefined) {
+        closeSync(cursor.fd);
+        Object.assign(cursor, { fd: next, offset: 0, rest: Buffer.alloc(0) });
+        continue;
+      }
+      if (last || format.isPast || signal.aborted) return;
+      await wake.promise;
+      wake = Promise.withResolvers<void>();
+    }
+  } finally {
+    clearInterval(timer);
+    watcher.close();
+    signal.removeEventListener('abort', end);
+  }
+}
+
+/** A descriptor of the newer file if the log was rotated under the cursor, which has read its own to the end. */
+function rotated(path: string, cursor: Cursor): number | undefined {
+  const now = statSync(path, { throwIfNoEntry: false });
+  if (now === undefined || now.ino === fstatSync(cursor.fd).ino) return undefined;
+  return openSync(path, 'r');
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+/** All files of a log, oldest first. */
+export function logFiles(path: string): string[] {
+  const files = existsSync(path) ? [path] : [];
+  for (let number = 1; existsSync(`${path}.${number}`); number++) files.unshift(`${path}.${number}`);
+  return files;
+}
+
+/** Turns whole json lines to what a client gets. Keeps what one line leaves for the next. */
+class LineFormat {
+  readonly #query: LogQuery;
+  /** A line later than `until` was seen. */
+  isPast = false;
+
+  constructor(query: LogQuery) {
+    this.#query = query;
+  }
+
+  convert(bytes: Buffer): Buffer {
+    const { framed, timestamps } = this.#query;
+    const out = Buffer.allocUnsafe(bytes.length + 64);
+    let to = 0;
+    let at = 0;
+    while (at < bytes.length && !this.isPast) {
+      const end = bytes.indexOf(newline, at);
+      const line = parseLine(bytes, at, end);
+      at = end + 1;
+      if (line === undefined || !this.#isWanted(line)) continue;
+      const header = framed ? 8 : 0;
+      const stamp = timestamps ? `${line.time} ` : '';
+      const length = stamp.length + line.text.length;
+      if (framed) {
+        out.writeUInt32BE(line.stderr ? 0x02000000 : 0x01000000, to);
+        out.writeUInt32BE(length, to + 4);
+      }
+      if (timestamps) out.write(stamp, to + header, 'latin1');
+      line.text.copy(out, to + header + stamp.length);
+      to += header + length;
+    }
+    return out.subarray(0, to);
+  }
+
+  #isWanted(line: Line): boolean {
+    const { stdout, stderr, since, until } = this.#query;
+    if (!(line.stderr ? stderr : stdout)) return false;
+    if (since === undefined && until === undefined) return true;
+    const time = parseTime(line.time) ?? 0n;
+    if (until !== undefined && time > until) {
+      this.isPast = true;
+      return false;
+    }
+    return since === undefined || time >= since;
+  }
+}
+
+interface Line {
+  readonly text: Buffer;
+  readonly stderr: boolean;
+  readonly time: string;
+}
+
+const timeBytes = 30;
+const tailBytes = stdoutMark.length + timeBytes + 2;
+
+/** One json line. The guard's own lines have a fixed tail; any other form goes through JSON.parse. */
+function parseLine(bytes: Buffer, start: number, end: number): Line | undefined {
+  const mark = end - tailBytes;
+  const textStart = start + prefix.length;
+  if (mark >= textStart && bytes[end - 1] === 125) {
+    const isStdout = bytes.compare(stdoutMark, 0, stdoutMark.length, mark, mark + stdoutMark.length) === 0;
+    const isStderr = !isStdout && bytes.compare(stderrMark, 0, stderrMark.length, mark, mark + stderrMark.length) === 0;
+    if (isStdout || isStderr) {
+      const time = bytes.toString('latin1', mark + stdoutMark.length, mark + stdoutMark.length + timeBytes);
+      const firstEscape = bytes.indexOf(backslash, textStart);
+      if (firstEscape === -1 || firstEscape >= mark)
+        return { text: bytes.subarray(textStart, mark), stderr: isStderr, time };
+      if (firstEscape === mark - 2 && bytes[mark - 1] === 110) {
+        // The usual line: nothing escaped but its end. The two bytes "\n" become one, in place: these bytes are ours.
+        bytes[mark - 2] = newline;
+        return { text: bytes.subarray(textStart, mark - 1), stderr: isStderr, time };
+      }
+    }
+  }
+  return parseSlowly(bytes.toString('utf8', start, end));
+}
+
+function parseSlowly(text: string): Line | undefined {
+  try {
+    const { log, stream, time } = JSON.parse(text) as Record<string, unknown>;
+    if (typeof log !== 'string' || typeof stream !== 'string' || typeof time !== 'string') return undefined;
+    return parseTime(time) === undefined ? undefined : { text: Buffer.from(log), stderr: stream === 'stderr', time };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Where the last `tail` lines begin that the query wants. */
+function tailPosition(files: readonly string[], query: LogQuery): { file: number; offset: number } {
+  let wanted = query.tail ?? 0;
+  if (wanted <= 0) return { file: files.length - 1, offset: sizeOf(files.at(-1)) };
+  const onlyOne = query.stdout !== query.stderr;
+  const unwanted = query.stdout ? stderrMark : stdoutMark;
+  for (let file = files.length - 1; file >= 0; file--) {
+    const fd = openSync(files[file]!, 'r');
+    try {
+      let end = fstatSync(fd).size;
+      let rest: Buffer = Buffer.alloc(0);
+      while (end > 0) {
+        const start = Math.max(0, end - chunkBytes);
+        const chunk = Buffer.allocUnsafe(end - start);
+        readSync(fd, chunk, 0, chunk.length, start);
+        const bytes = Buffer.concat([chunk, rest]);
+        let lineEnd = bytes.lastIndexOf(newline);
+        while (lineEnd >= 0) {
+          const before = lineEnd === 0 ? -1 : bytes.lastIndexOf(newline, lineEnd - 1);
+          if (before === -1 && start > 0) break;
+          const line = bytes.subarray(before + 1, lineEnd);
+          if (!(onlyOne && line.includes(unwanted)) && --wanted === 0) return { file, offset: start + before + 1 };
+          lineEnd = before;
+        }
+        rest = bytes.subarray(0, lineEnd + 1);
+        end = start;
+      }
+    } finally {
+      closeSync(fd);
+    }
+  }
+  return { file: 0, offset: 0 };
+}
+
+function sizeOf(path: string | undefined): number {
+  return path === undefined ? 0 : statSync(path).size;
+}

@@ -1,0 +1,125 @@
+// The root of a container as others than its own processes see it: for copying files, exporting, comparing. A child of the
+// keeper enters a view of it, in a mount namespace of its own, so no mount is ever left on the host and no path leads out.
+import { mkdirSync } from 'node:fs';
+import { relative } from 'node:path';
+import type { Readable } from 'node:stream';
+import type { Image } from '../images/image.ts';
+import { CLONE_NEWNS } from '../kernel/constants.ts';
+import { connection, type Program, Registers, step } from '../kernel/steps.ts';
+import { confine, dropArchiveCapabilities } from '../layers/confine.ts';
+import { type BindMount, isolateMounts, openBindSource, placeBind } from '../mounts/mount.ts';
+import { mountOverlay, type Overlay } from '../mounts/overlay.ts';
+import { pivotRoot } from '../mounts/pivot.ts';
+import { joinSteps } from '../namespaces/namespaces.ts';
+import type { Container } from './container.ts';
+import { containerDirectory, type Facilities } from './facilities.ts';
+
+/** The unpacked layers of an image, lowest first. An image without layers has one that is empty. */
+export function layerPaths(facilities: Pick<Facilities, 'layers' | 'stateDirectory'>, image: Image): string[] {
+  if (image.layers.length > 0) return image.layers.map(({ chainId }) => facilities.layers.pathOf(chainId));
+  const empty = `${facilities.stateDirectory}/empty`;
+  mkdirSync(empty, { recursive: true });
+  return [empty];
+}
+
+/** The overlay of a container: its layers, its own changes, its mount point. */
+export function overlayOf(facilities: Facilities, container: Container): Overlay {
+  const directory = facilities.layers.directory;
+  return {
+    layersDirectory: directory,
+    layers: container.lowerDirectories.map((path) => relative(directory, path)).toReversed(),
+    upper: { directory: container.upperDirectory, work: container.workDirectory },
+    target: `${containerDirectory(facilities, container.id)}/merged`,
+  };
+}
+
+/** A view that changes nothing, and may be taken while the container runs: its changes count as one more layer. */
+function readOnlyView(facilities: Facilities, container: Container): Overlay {
+  const { upper, ...overlay } = overlayOf(facilities, container);
+  return { ...overlay, layers: [...overlay.layers, ...(upper === undefined ? [] : [upper.directory])] };
+}
+
+/** Steps that make a container's root, with its volumes, the root of the child: the live one if `pid` is given. */
+export function enterRoot(
+  facilities: Facilities,
+  container: Container,
+  pid: number | undefined,
+  volumes: readonly BindMount[],
+): Program {
+  const registers = new Registers(1);
+  if (pid !== undefined) return [...joinSteps(pid, ['mount'], registers), ...dropArchiveCapabilities()];
+  const root = registers.acquire();
+  return [
+    step('unshare', [CLONE_NEWNS], 'make a mount namespace'),
+    isolateMounts('private'),
+    ...mountOverlay(overlayOf(facilities, container), root),
+    ...volumes.flatMap((volume) => {
+      const source = registers.acquire();
+      registers.release(source);
+      const other = new Registers(source.register + 1);
+      return [openBindSource(volume, source), ...placeBind(root, volume, source, other)];
+    }),
+    ...pivotRoot(root),
+    ...dropArchiveCapabilities(),
+  ];
+}
+
+/** Steps that make a read-only view of layers the root of the child. */
+function enterView(view: Overlay): Program {
+  const registers = new Registers(1);
+  const root = registers.acquire();
+  return [
+    step('unshare', [CLONE_NEWNS], 'make a mount namespace'),
+    isolateMounts('private'),
+    ...mountOverlay(view, root),
+    ...pivotRoot(root),
+    ...dropArchiveCapabilities(),
+  ];
+}
+
+export const packFlags = { ociWhiteouts: 1, namedByLastComponent: 2, oneFileSystem: 4, hardLinks: 8 } as const;
+export const unpackFlags = { overlayWhiteouts: 1, keepKinds: 2, callerOwns: 4 } as const;
+
+/** A container's whole root as a tar, without what is mounted in it. */
+export function exportRoot(facilities: Facilities, container: Container): Readable {
+  const program = [
+    ...enterView(readOnlyView(facilities, container)),
+    step('pack', [connection, '/', packFlags.oneFileSystem | packFlags.hardLinks, -1], 'read the root file system'),
+  ];
+  return facilities.kernel.fork(program).output as Readable;
+}
+
+/** Copies a directory of an image into a new volume. */
+export async function copyImageContent(
+  facilities: Facilities,
+  image: Image,
+  path: string,
+  target: string,
+): Promise<void> {
+  const directory = facilities.layers.directory;
+  const layers = layerPaths(facilities, image).map((layer) => relative(directory, layer));
+  const view = { layersDirectory: directory, layers, target: `${facilities.runDirectory}/view` };
+  mkdirSync(view.target, { recursive: true });
+  const from = facilities.kernel.fork([
+    ...enterView(view),
+    step('pack', [connection, path, packFlags.hardLinks, -1], `read "${path}" of the image`),
+  ]);
+  const into = facilities.kernel.fork(unpackInto(target, 0));
+  for await (const chunk of from.output) {
+    if (!into.input.write(chunk)) await new Promise((resolve) => into.input.once('drain', resolve));
+  }
+  await from.outcome;
+  into.input.end();
+  await into.outcome;
+}
+
+/** Unpacks into a directory of the host, confined to it. */
+function unpackInto(directory: string, flags: number): Program {
+  return [
+    ...confine(directory),
+    step('unpack', [connection, flags, mostUnpackedBytes, mostUnpackedEntries], `fill "${directory}"`),
+  ];
+}
+
+export const mostUnpackedBytes: number = 2 ** 40;
+export const mostUnpackedEntries = 10_000_000;

@@ -1,0 +1,124 @@
+// From a container's record to its Start: everything that is looked up or decided anew at each start.
+import { writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { HolmError } from '../base/error.ts';
+import { createSteps, joinSteps } from '../cgroups/group.ts';
+import { exitFiles } from '../cgroups/usage.ts';
+import type { Start } from '../kernel/steps.ts';
+import { nameFiles, readHostFiles } from '../networks/files.ts';
+import type { Connection } from '../networks/networks.ts';
+import { type Accounts, type Identity, resolveUser } from '../rootfs/users.ts';
+import { RootView } from '../rootfs/view.ts';
+import type { Container, Size } from './container.ts';
+import type { ContainerRecords } from './container-records.ts';
+import { deviceAccessOf, specOf } from './default-spec.ts';
+import { cgroupOf, type Facilities, guestDirectory } from './facilities.ts';
+import { cgroupRegister, programOf } from './program.ts';
+import { overlayOf } from './roots.ts';
+
+const rotatedFiles = 1;
+const noNetwork = { after: [], stage: [] };
+
+/** The start of a container with its place in a network (undefined if it shares another container's). */
+export function startOf(
+  facilities: Facilities,
+  records: ContainerRecords,
+  container: Container,
+  connection: Connection | undefined,
+  options: { awaitClients: number; size?: Size },
+): Start {
+  const { config } = container;
+  const sized =
+    options.size === undefined ? container : { ...container, config: { ...config, terminalSize: options.size } };
+  const cgroup = cgroupOf(facilities, container);
+  const spec = specOf(sized, {
+    overlay: overlayOf(facilities, container),
+    identity: identityOf(container, container.user),
+    hierarchies: facilities.hierarchies,
+    cgroup: {
+      create: createSteps(facilities.hierarchies, cgroup, config.resources, {
+        directory: cgroupRegister,
+        devices: deviceAccessOf(container),
+      }),
+      join: joinSteps(facilities.hierarchies, cgroup),
+    },
+    network: connection ?? noNetwork,
+    pidOf: (reference) => pidOf(records, reference),
+    availableCapabilities: facilities.availableCapabilities,
+    initBinary: facilities.initBinary,
+  });
+  return programOf(spec, {
+    title: `holm-guard ${container.id}`,
+    directory: guestDirectory(facilities, container.id),
+    stdin: stdinOf(container),
+    ...(container.logPath === ''
+      ? {}
+      : {
+          log: {
+            path: container.logPath,
+            maxBytes: config.log.maxBytes ?? 0,
+            maxFiles: config.log.maxFiles ?? rotatedFiles,
+          },
+        }),
+    spillDirectory: dirname(container.upperDirectory),
+    awaitClients: options.awaitClients,
+    exitFiles: exitFiles(facilities.hierarchies, cgroup),
+  });
+}
+
+function stdinOf({ config }: Container): Start['stdin'] {
+  if (!config.stdinOpen) return 'none';
+  return config.stdinOnce ? 'once' : 'open';
+}
+
+/** Gives a container its place in its network, on record, and writes the files by which it knows names. */
+export function joinNetwork(facilities: Facilities, container: Container): Connection | undefined {
+  const name = networkOf(container);
+  if (name === undefined) return undefined;
+  const connection = facilities.networks.connect(container.id, name, { macAddress: container.config.macAddress });
+  writeNameFiles(container, connection);
+  return connection;
+}
+
+/** The network that a container is to join; undefined if it shares another container's. */
+export function networkOf({ config }: Container): string | undefined {
+  if (config.network.from === 'container') return undefined;
+  const name = config.network.from === 'network' ? config.network.network : config.network.from;
+  return name === 'default' ? 'bridge' : name;
+}
+
+/** /etc/hostname, hosts and resolv.conf of a container with its own place in a network; others share their peer's. */
+function writeNameFiles(container: Container, connection: Connection): void {
+  const { config } = container;
+  const files = nameFiles(
+    {
+      hostname: container.hostname,
+      domainname: config.domainname,
+      dnsServers: config.dnsServers,
+      dnsSearch: config.dnsSearch,
+      dnsOptions: config.dnsOptions,
+      extraHosts: config.extraHosts,
+      sharesHost: config.network.from === 'host',
+      address: connection.endpoint.address,
+      hostGateway: connection.endpoint.gateway,
+    },
+    readHostFiles(),
+  );
+  writeFileSync(container.hostnamePath, files.hostname);
+  writeFileSync(container.hostsPath, files.hosts);
+  writeFileSync(container.resolvConfPath, files.resolvConf);
+}
+
+/** Whom a process of a container runs as, by the accounts of its own files. */
+export function identityOf(container: Container, user: string): Identity {
+  const view = new RootView([container.upperDirectory, ...container.lowerDirectories]);
+  const accounts: Accounts = { passwd: view.readText('/etc/passwd') ?? '', group: view.readText('/etc/group') ?? '' };
+  return resolveUser(user, container.config.additionalGroups, accounts);
+}
+
+/** The first process of another container whose namespaces are joined. */
+function pidOf(records: ContainerRecords, reference: string): number {
+  const { state, id } = records.get(reference);
+  if (state.is === 'running' || state.is === 'paused') return state.pid;
+  throw new HolmError('conflict', `cannot join the namespaces of a non running container: ${id}`);
+}

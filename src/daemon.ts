@@ -1,0 +1,33 @@
+// holmd: reads its configuration, opens the engine, opens the door, and leaves on SIGTERM or SIGINT. Guests stay.
+import { writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { serve } from './api/server.ts';
+import { fullMessageOf } from './base/error.ts';
+import { log, setLogLevel } from './base/log.ts';
+import { describeConfiguration, readConfiguration } from './engine/configuration.ts';
+import { Engine } from './engine/engine.ts';
+
+process.title = 'holmd';
+if (process.argv.includes('--help')) {
+  process.stdout.write(describeConfiguration());
+  process.exit(0);
+}
+
+try {
+  const configuration = readConfiguration(process.argv.slice(2), process.env);
+  setLogLevel(configuration.logLevel);
+  await using engine = await Engine.open(configuration);
+  const server = await serve(engine, { socketPath: configuration.socketPath });
+  const pidFile = `${configuration.runDirectory}/holmd.pid`;
+  writeFileSync(pidFile, `${process.pid}\n`);
+  log('info', 'holmd is ready', { socket: configuration.socketPath, state: configuration.stateDirectory });
+  const signal = await new Promise<string>((resolve) => {
+    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, resolve);
+  });
+  log('info', 'holmd leaves; guests go on', { signal });
+  await server.close();
+  await rm(pidFile, { force: true });
+} catch (error) {
+  log('error', 'holmd cannot go on', { error: fullMessageOf(error) });
+  process.exitCode = 1;
+}

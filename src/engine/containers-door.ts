@@ -1,0 +1,185 @@
+// Containers as the doors see them: one object over their life, their execs, logs and files.
+import type { Readable } from 'node:stream';
+import { HolmError } from '../base/error.ts';
+import {
+  type ChangeKind,
+  changesOf,
+  readArchive,
+  statPath,
+  writableBytes,
+  writeArchive,
+} from '../containers/archives.ts';
+import { commitContainer } from '../containers/commit.ts';
+import type {
+  Container,
+  ContainerConfig,
+  Exec,
+  ExecConfig,
+  Resources,
+  RestartPolicy,
+  Size,
+  Usage,
+} from '../containers/container.ts';
+import { type Containers, isUp } from '../containers/containers.ts';
+import type { ExecStartOptions, Execs } from '../containers/execs.ts';
+import type { Facilities } from '../containers/facilities.ts';
+import { topOf, usageOf } from '../containers/inspection.ts';
+import type { LateStream } from '../containers/late-stream.ts';
+import { readLog } from '../containers/log-file.ts';
+import type {
+  AttachOptions,
+  CommitOptions,
+  LogOptions,
+  PathStat,
+  StopOptions,
+  WaitCondition,
+  WaitResult,
+} from '../containers/requests.ts';
+import { exportRoot } from '../containers/roots.ts';
+
+export class ContainersDoor {
+  readonly #facilities: Facilities;
+  readonly #containers: Containers;
+  readonly #execs: Execs;
+
+  constructor(facilities: Facilities, containers: Containers, execs: Execs) {
+    this.#facilities = facilities;
+    this.#containers = containers;
+    this.#execs = execs;
+  }
+
+  create(config: ContainerConfig, name: string | undefined): Promise<{ id: string; warnings: readonly string[] }> {
+    return this.#containers.create(config, name);
+  }
+  list(): readonly Container[] {
+    return this.#containers.list();
+  }
+  get(reference: string): Container {
+    const container = this.#containers.get(reference);
+    return isUp(container) ? { ...container, execIds: this.#execs.runningIn(container.id) } : container;
+  }
+  start(reference: string, options: { size?: Size } = {}): Promise<void> {
+    return this.#containers.start(reference, options);
+  }
+  stop(reference: string, options: StopOptions): Promise<void> {
+    return this.#containers.stop(reference, options);
+  }
+  restart(reference: string, options: StopOptions): Promise<void> {
+    return this.#containers.restart(reference, options);
+  }
+  kill(reference: string, signal: string): Promise<void> {
+    return this.#containers.kill(reference, signal);
+  }
+  pause(reference: string): Promise<void> {
+    return this.#containers.pause(reference);
+  }
+  resume(reference: string): Promise<void> {
+    return this.#containers.resume(reference);
+  }
+  wait(reference: string, condition: WaitCondition, options: { signal: AbortSignal }): Promise<WaitResult> {
+    return this.#containers.wait(reference, condition, options);
+  }
+  remove(reference: string, options: { force: boolean; volumes: boolean }): Promise<void> {
+    return this.#containers.remove(reference, options);
+  }
+  rename(reference: string, name: string): Promise<void> {
+    return this.#containers.rename(reference, name);
+  }
+  update(reference: string, resources: Resources, restart: RestartPolicy | undefined): Promise<readonly string[]> {
+    return this.#containers.update(reference, resources, restart);
+  }
+  resize(reference: string, size: Size): Promise<void> {
+    return this.#containers.resize(reference, size);
+  }
+  attach(reference: string, options: AttachOptions): Promise<LateStream> {
+    return this.#containers.attach(reference, options);
+  }
+
+  async logs(reference: string, options: LogOptions, signal: AbortSignal): Promise<Readable> {
+    const container = this.#containers.get(reference);
+    if (container.logPath === '')
+      throw new HolmError('unsupported', 'configured logging driver does not support reading');
+    const follow = options.follow && isUp(container) ? this.#containers.ended(container) : undefined;
+    return readLog(container.logPath, options, follow, signal);
+  }
+
+  async usage(reference: string): Promise<Usage> {
+    const container = this.#containers.get(reference);
+    return usageOf(this.#facilities, container, this.#containers.running(container).pid);
+  }
+
+  async top(
+    reference: string,
+    psArguments: string,
+  ): Promise<{ titles: readonly string[]; processes: readonly (readonly string[])[] }> {
+    const container = this.#containers.get(reference);
+    this.#containers.running(container);
+    return topOf(this.#facilities, container, psArguments);
+  }
+
+  async changes(reference: string): Promise<readonly { path: string; kind: ChangeKind }[]> {
+    return changesOf(this.#containers.get(reference));
+  }
+  async exportRoot(reference: string): Promise<Readable> {
+    return exportRoot(this.#facilities, this.#containers.get(reference));
+  }
+  async statPath(reference: string, path: string): Promise<PathStat> {
+    return statPath(this.#facilities, this.#containers.get(reference), path);
+  }
+  async readArchive(reference: string, path: string): Promise<{ stat: PathStat; tar: Readable }> {
+    return readArchive(this.#facilities, this.#containers.get(reference), path);
+  }
+  async writeArchive(
+    reference: string,
+    path: string,
+    tar: Readable,
+    options: { noOverwriteDirNonDir: boolean; copyOwners: boolean },
+  ): Promise<void> {
+    return writeArchive(this.#facilities, this.#containers.get(reference), path, tar, options);
+  }
+
+  async commit(reference: string, options: CommitOptions): Promise<string> {
+    const container = this.#containers.get(reference);
+    const pauses = options.pause && container.state.is === 'running';
+    if (pauses) await this.#containers.pause(reference);
+    try {
+      const id = await commitContainer(this.#facilities, container, options);
+      this.#facilities.tell(container, 'commit', { comment: options.comment, imageID: id });
+      return id;
+    } finally {
+      if (pauses) await this.#containers.resume(reference);
+    }
+  }
+
+  async prune(keep: (container: Container) => boolean): Promise<{ removed: readonly string[]; bytes: number }> {
+    const removed: string[] = [];
+    let bytes = 0;
+    for (const container of this.#containers.list()) {
+      if (isUp(container) || keep(container)) continue;
+      bytes += await writableBytes(container);
+      await this.#containers.remove(container.id, { force: false, volumes: false });
+      removed.push(container.id);
+    }
+    return { removed, bytes };
+  }
+
+  async sizes(reference: string): Promise<{ writableBytes: number; rootBytes: number }> {
+    const container = this.#containers.get(reference);
+    const own = await writableBytes(container);
+    const image = this.#facilities.images.find(container.imageId);
+    return { writableBytes: own, rootBytes: own + (image?.sizeBytes ?? 0) };
+  }
+
+  async createExec(reference: string, config: ExecConfig): Promise<string> {
+    return this.#execs.create(reference, config);
+  }
+  getExec(id: string): Exec {
+    return this.#execs.get(id);
+  }
+  startExec(id: string, options: ExecStartOptions): Promise<LateStream | undefined> {
+    return this.#execs.start(id, options);
+  }
+  async resizeExec(id: string, size: Size): Promise<void> {
+    this.#execs.resize(id, size);
+  }
+}

@@ -1,0 +1,178 @@
+// The composition root: builds every store once, in order, recovers, and holds what the doors use. Knows all rooms; does
+// nothing itself.
+import { mkdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { nowNanos } from '../base/clock.ts';
+import { openDatabase } from '../base/database.ts';
+import { createId } from '../base/id.ts';
+import { Locks } from '../base/locks.ts';
+import { parentSteps } from '../cgroups/group.ts';
+import { detectHierarchies } from '../cgroups/hierarchy.ts';
+import type { Container, ContainerConfig } from '../containers/container.ts';
+import { Containers, isUp } from '../containers/containers.ts';
+import { describe } from '../containers/creation.ts';
+import { Execs } from '../containers/execs.ts';
+import type { Facilities } from '../containers/facilities.ts';
+import { networkOf, startOf } from '../containers/starting.ts';
+import { ContentStore } from '../content/content-store.ts';
+import { Images } from '../images/images.ts';
+import { openKeeper } from '../kernel/keeper.ts';
+import { LayerStore } from '../layers/layer-store.ts';
+import { Networks } from '../networks/networks.ts';
+import { readHostCapabilities } from '../security/capabilities.ts';
+import { Volumes } from '../volumes/volumes.ts';
+import type { Configuration } from './configuration.ts';
+import { ContainersDoor } from './containers-door.ts';
+import { Events } from './events.ts';
+import { type Explanation, explainStart } from './explain.ts';
+import { type HostFacts, readHostFacts } from './host.ts';
+
+const version = '0.1.0';
+
+export class Engine implements AsyncDisposable {
+  readonly version: string = version;
+  readonly startedAt: bigint = nowNanos();
+  readonly events: Events;
+  readonly containers: ContainersDoor;
+  readonly images: Images;
+  readonly volumes: Volumes;
+  readonly networks: Networks;
+  readonly configuration: Configuration;
+  readonly #facilities: Facilities;
+  readonly #containers: Containers;
+  readonly #close: () => Promise<void>;
+
+  private constructor(parts: {
+    configuration: Configuration;
+    events: Events;
+    facilities: Facilities;
+    containers: Containers;
+    close: () => Promise<void>;
+  }) {
+    const { facilities, containers } = parts;
+    this.configuration = parts.configuration;
+    this.events = parts.events;
+    this.images = facilities.images;
+    this.volumes = facilities.volumes;
+    this.networks = facilities.networks;
+    this.containers = new ContainersDoor(facilities, containers, new Execs(facilities, containers));
+    this.#facilities = facilities;
+    this.#containers = containers;
+    this.#close = parts.close;
+  }
+
+  /** Opens the engine on its directories; all that a crash left is finished or undone before it resolves. */
+  static async open(configuration: Configuration): Promise<Engine> {
+    const { stateDirectory, runDirectory } = configuration;
+    for (const directory of [stateDirectory, runDirectory, `${runDirectory}/guests`, `${runDirectory}/execs`]) {
+      mkdirSync(directory, { recursive: true, mode: 0o711 });
+    }
+    const binary = configuration.keeper || builtKeeper();
+    const kernel = await openKeeper(binary, `${runDirectory}/keeper.sock`);
+    const hierarchies = detectHierarchies();
+    await kernel.run(parentSteps(hierarchies, configuration.cgroupParent));
+    const database = openDatabase(`${stateDirectory}/holm.db`);
+    const events = new Events();
+    const content = await ContentStore.open(`${stateDirectory}/content`);
+    const layers = await LayerStore.open(`${stateDirectory}/layers`, kernel);
+    // Images and volumes ask who uses them; the containers exist only after them.
+    const found: { containers?: Containers } = {};
+    const all = () => found.containers?.list() ?? [];
+    const images = await Images.open({
+      database,
+      content,
+      layers,
+      usersOf: (id) =>
+        all()
+          .filter((container) => container.imageId === id)
+          .map((container) => ({ id: container.id, isRunning: isUp(container) })),
+      onEvent: (action, id, name) => events.emit({ type: 'image', action, actorId: id, attributes: { name } }),
+    });
+    const volumes = new Volumes(
+      database,
+      `${stateDirectory}/volumes`,
+      (name) =>
+        all()
+          .filter((container) => container.mountPoints.some((point) => point.name === name))
+          .map(({ id }) => id),
+      (volume, action) =>
+        events.emit({ type: 'volume', action, actorId: volume.name, attributes: { driver: volume.driver } }),
+    );
+    const networks = new Networks(database, kernel, { bridge: configuration.bridge, subnet: configuration.subnet });
+    const facilities: Facilities = {
+      kernel,
+      locks: new Locks(),
+      images,
+      layers,
+      networks,
+      volumes,
+      hierarchies,
+      cgroupParent: configuration.cgroupParent,
+      stateDirectory,
+      runDirectory,
+      initBinary: binary,
+      availableCapabilities: readHostCapabilities(),
+      tell: (container, action, attributes) => events.emit(containerEvent(container, action, attributes)),
+    };
+    found.containers = new Containers(facilities, database);
+    const engine = new Engine({
+      configuration,
+      events,
+      facilities,
+      containers: found.containers,
+      close: async () => {
+        await kernel.close();
+        database.close();
+      },
+    });
+    await engine.#recover();
+    return engine;
+  }
+
+  async #recover(): Promise<void> {
+    this.volumes.recover();
+    await this.networks.ensureBridge();
+    await this.#containers.recover();
+    await this.networks.recover(
+      this.#containers
+        .list()
+        .filter(isUp)
+        .map(({ id }) => id),
+    );
+    void this.#containers.resumePolicies();
+  }
+
+  host(): HostFacts {
+    return readHostFacts(this.#facilities.hierarchies, this.configuration.stateDirectory);
+  }
+
+  /** The program that starting such a container would give to the kernel. Nothing is carried out or recorded. */
+  async explain(config: ContainerConfig): Promise<Explanation> {
+    const image = this.images.get(config.image);
+    const container = describe(this.#facilities, this.#containers.records, config, image, createId(), 'explained');
+    const network = networkOf(container);
+    const connection =
+      network === undefined ? undefined : this.networks.preview(network, { macAddress: config.macAddress });
+    const start = startOf(this.#facilities, this.#containers.records, container, connection, { awaitClients: 0 });
+    return explainStart(start);
+  }
+
+  /** Leaves the guests running. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#close();
+  }
+}
+
+function containerEvent(container: Container, action: string, attributes: Readonly<Record<string, string>> = {}) {
+  return {
+    type: 'container' as const,
+    action,
+    actorId: container.id,
+    attributes: { ...container.labels, image: container.config.image, name: container.name, ...attributes },
+  };
+}
+
+/** The keeper that `npm run keeper` built. */
+function builtKeeper(): string {
+  return fileURLToPath(new URL('../../build/holm-keeper', import.meta.url));
+}

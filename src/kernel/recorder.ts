@@ -1,0 +1,35 @@
+// A Kernel that carries nothing out and remembers everything: for unit tests and for explain.
+
+import { PassThrough } from 'node:stream';
+import type { Fork, Kernel, Outcome } from './kernel.ts';
+import type { Program, Start } from './steps.ts';
+
+export class Recorder implements Kernel {
+  readonly programs: Program[] = [];
+  readonly starts: Start[] = [];
+
+  run(program: Program): Promise<Outcome> {
+    this.programs.push(program);
+    return Promise.resolve(nothing);
+  }
+
+  fork(program: Program): Fork {
+    this.programs.push(program);
+    const input = new PassThrough();
+    input.resume();
+    const output = new PassThrough();
+    output.end();
+    return { input, output, outcome: Promise.resolve(nothing), close: () => undefined };
+  }
+
+  start(start: Start): Promise<{ pid: number }> {
+    this.starts.push(start);
+    return Promise.resolve({ pid: 1 });
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+const nothing: Outcome = { register: () => 0, output: () => undefined };

@@ -1,0 +1,234 @@
+// The wire between holmd and the keeper: docs/keeper.md says every byte; this file and native/ are the only ones that know it.
+import { Buffer } from 'node:buffer';
+import { type CallName, callNames, calls } from './calls.ts';
+import type { Arg, Program, Start, Step } from './steps.ts';
+
+export const protocolVersion = 1;
+export const frameHeaderBytes = 12;
+export const requestKinds = { run: 1, fork: 2, start: 3 } as const;
+export const replyKinds = { hello: 0, result: 16, data: 17 } as const;
+
+export interface Result {
+  readonly errno: number;
+  readonly phase: (typeof phases)[number];
+  readonly step: number;
+  readonly pid: number;
+  readonly registers: Buffer;
+  readonly outputs: ReadonlyMap<number, Buffer>;
+}
+/** Where a request failed. */
+export const phases = ['refused', 'before', 'clone', 'after', 'stage'] as const;
+
+const argType = { integer: 0, string: 1, bytes: 2, register: 3, out: 4, patched: 5, list: 6, text: 7 } as const;
+const noRegister = 255;
+const anyErrno = 65535;
+const registerCount = 32;
+const codes = new Map<CallName, number>(callNames.map((name, code) => [name, code]));
+const startFlag = { terminal: 1, stdin: 2, stdinOnce: 4, log: 8 } as const;
+
+class Writer {
+  #bytes = Buffer.allocUnsafe(16384);
+  #at = 0;
+
+  #room(bytes: number): void {
+    if (this.#at + bytes <= this.#bytes.length) return;
+    const larger = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#at + bytes));
+    this.#bytes.copy(larger, 0, 0, this.#at);
+    this.#bytes = larger;
+  }
+
+  u8(value: number): void {
+    this.#room(1);
+    this.#at = this.#bytes.writeUInt8(value, this.#at);
+  }
+  u16(value: number): void {
+    this.#room(2);
+    this.#at = this.#bytes.writeUInt16LE(value, this.#at);
+  }
+  u32(value: number): void {
+    this.#room(4);
+    this.#at = this.#bytes.writeUInt32LE(value, this.#at);
+  }
+  i64(value: number | bigint): void {
+    this.#room(8);
+    this.#at = this.#bytes.writeBigInt64LE(BigInt.asIntN(64, BigInt(value)), this.#at);
+  }
+  /** Length and the bytes themselves. */
+  block(value: Uint8Array): void {
+    this.#room(4 + value.length);
+    this.#at = this.#bytes.writeUInt32LE(value.length, this.#at);
+    this.#bytes.set(value, this.#at);
+    this.#at += value.length;
+  }
+  /** Length and UTF-8 with its NUL. */
+  text(value: string): void {
+    const length = Buffer.byteLength(value) + 1;
+    this.#room(4 + length);
+    this.#at = this.#bytes.writeUInt32LE(length, this.#at);
+    this.#bytes.write(value, this.#at);
+    this.#at += length;
+    this.#bytes[this.#at - 1] = 0;
+  }
+  end(): Buffer {
+    return this.#bytes.subarray(0, this.#at);
+  }
+}
+
+function writeArg(to: Writer, arg: Arg): void {
+  if (typeof arg === 'number' || typeof arg === 'bigint' || arg === null) {
+    to.u8(argType.integer);
+    to.i64(arg ?? 0);
+  } else if (typeof arg === 'string') {
+    to.u8(argType.string);
+    to.text(arg);
+  } else if (arg instanceof Uint8Array) {
+    to.u8(argType.bytes);
+    to.block(arg);
+  } else if ('outBytes' in arg) {
+    to.u8(argType.out);
+    to.u32(arg.outBytes);
+  } else if ('patches' in arg) {
+    to.u8(argType.patched);
+    to.block(arg.bytes);
+    to.u8(arg.patches.length);
+    for (const patch of arg.patches) {
+      to.u32(patch.offset);
+      to.u8(patch.register.register);
+    }
+  } else if ('prefix' in arg) {
+    to.u8(argType.text);
+    to.u8(arg.register.register);
+    to.text(arg.prefix);
+    to.text(arg.suffix);
+  } else if ('register' in arg) {
+    to.u8(argType.register);
+    to.u8(arg.register);
+  } else {
+    to.u8(argType.list);
+    to.u32(arg.length);
+    for (const item of arg) to.text(item);
+  }
+}
+
+function writeStep(to: Writer, step: Step): void {
+  const tolerated = step.tolerate === 'any' ? [anyErrno] : (step.tolerate ?? []);
+  if (step.args.length !== calls[step.call].length) {
+    throw new RangeError(
+      `Cannot encode ${step.call} for "${step.what}": it takes ${calls[step.call].length} arguments`,
+    );
+  }
+  to.u16(codes.get(step.call)!);
+  to.u8(step.result?.register ?? noRegister);
+  to.u8(step.args.length);
+  to.u8(step.skipOnFailure ?? 0);
+  to.u8(step.skipOnSuccess ?? 0);
+  to.u8(tolerated.length);
+  to.u8(0);
+  for (const errno of tolerated) to.u16(errno);
+  for (const arg of step.args) writeArg(to, arg);
+}
+
+function writeProgram(to: Writer, program: Program): void {
+  to.u16(program.length);
+  to.u16(0);
+  for (const step of program) writeStep(to, step);
+}
+
+/** The payload of RUN and FORK. */
+export function encodeProgram(program: Program): Buffer {
+  const writer = new Writer();
+  writeProgram(writer, program);
+  return writer.end();
+}
+
+/** The payload of START. */
+export function encodeStart(start: Start): Buffer {
+  const writer = new Writer();
+  const flags =
+    (start.terminal === undefined ? 0 : startFlag.terminal) |
+    (start.stdin === 'none' ? 0 : startFlag.stdin) |
+    (start.stdin === 'once' ? startFlag.stdinOnce : 0) |
+    (start.log === undefined ? 0 : startFlag.log);
+  const fields: Arg[] = [
+    flags,
+    start.cloneFlags,
+    start.cgroup?.register ?? -1,
+    start.title,
+    start.directory,
+    start.log?.path ?? '',
+    start.log?.maxBytes ?? 0,
+    start.log?.maxFiles ?? 1,
+    start.spillDirectory,
+    start.awaitClients,
+    start.exitFiles,
+    start.terminal?.rows ?? 0,
+    start.terminal?.columns ?? 0,
+  ];
+  for (const field of fields) writeArg(writer, field);
+  for (const program of [start.before, start.after, start.stage]) writeProgram(writer, program);
+  return writer.end();
+}
+
+/** A frame header for a payload of `length` bytes. */
+export function encodeHeader(length: number, tag: number, kind: number): Buffer {
+  const header = Buffer.alloc(frameHeaderBytes);
+  header.writeUInt32LE(length, 0);
+  header.writeUInt32LE(tag, 4);
+  header.writeUInt8(kind, 8);
+  return header;
+}
+
+/** Parses the payload of RESULT. */
+export function decodeResult(payload: Buffer): Result {
+  const outputs = new Map<number, Buffer>();
+  let at = 16 + registerCount * 8;
+  const registers = payload.subarray(16, at);
+  while (at + 8 <= payload.length) {
+    const length = payload.readUInt32LE(at + 4);
+    outputs.set(payload.readUInt32LE(at), payload.subarray(at + 8, at + 8 + length));
+    at += 8 + length;
+  }
+  return {
+    errno: payload.readUInt32LE(0),
+    phase: phases[payload.readUInt32LE(4)] ?? 'refused',
+    step: payload.readUInt32LE(8),
+    pid: payload.readInt32LE(12),
+    registers,
+    outputs,
+  };
+}
+
+/** Cuts a byte stream into frames; calls `onFrame` for each whole one. */
+export class FrameReader {
+  #pending: Buffer[] = [];
+  #have = 0;
+  readonly #onFrame: (tag: number, kind: number, payload: Buffer) => void;
+
+  constructor(onFrame: (tag: number, kind: number, payload: Buffer) => void) {
+    this.#onFrame = onFrame;
+  }
+
+  push(chunk: Buffer): void {
+    this.#pending.push(chunk);
+    this.#have += chunk.length;
+    while (this.#have >= frameHeaderBytes) {
+      const joined = this.#pending.length === 1 ? this.#pending[0]! : this.#join(frameHeaderBytes);
+      const length = joined.readUInt32LE(0);
+      if (this.#have < frameHeaderBytes + length) return;
+      const whole = this.#join(frameHeaderBytes + length);
+      const end = frameHeaderBytes + length;
+      this.#pending = whole.length > end ? [whole.subarray(end), ...this.#pending.slice(1)] : this.#pending.slice(1);
+      this.#have -= end;
+      this.#onFrame(whole.readUInt32LE(4), whole.readUInt8(8), whole.subarray(frameHeaderBytes, end));
+    }
+  }
+
+  /** Makes the first pending buffer hold at least `bytes`. */
+  #join(bytes: number): Buffer {
+    const first = this.#pending[0]!;
+    if (first.length >= bytes) return first;
+    const joined = Buffer.concat(this.#pending, this.#have);
+    this.#pending = [joined];
+    return joined;
+  }
+}

@@ -1,0 +1,151 @@
+// Mounts inside a guest's root, as steps. The rule that keeps symbolic links harmless (CVE-2021-30465): a target is first
+// resolved beneath the root to a descriptor (make_path), and what is mounted goes onto that descriptor, never onto a path.
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_RECURSIVE,
+  MOUNT_ATTR_RDONLY,
+  MOVE_MOUNT_F_EMPTY_PATH,
+  MOVE_MOUNT_T_EMPTY_PATH,
+  MS_PRIVATE,
+  MS_REC,
+  MS_SHARED,
+  MS_SLAVE,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
+} from '../kernel/constants.ts';
+import { type Program, type Register, type Registers, type Step, step, type Text } from '../kernel/steps.ts';
+
+const directory = 0;
+const file = 1;
+
+/** A new file system of the given type on `target` beneath the root. */
+export interface FilesystemMount {
+  readonly kind: 'filesystem';
+  readonly type: string;
+  readonly source: string;
+  readonly target: string;
+  /** MS_ flags. */
+  readonly flags: number;
+  /** The file system's own options. */
+  readonly data?: string;
+  /** Permission bits of the target if it must be made. */
+  readonly mode?: number;
+  readonly why: string;
+}
+
+/** A tree of the host on `target` beneath the root. */
+export interface BindMount {
+  readonly kind: 'bind';
+  readonly source: string;
+  readonly target: string;
+  readonly isFile: boolean;
+  readonly recursive: boolean;
+  readonly readOnly: boolean;
+  readonly noSuid?: boolean;
+  readonly propagation: BindPropagation;
+  readonly why: string;
+}
+export type BindPropagation = 'private' | 'rprivate' | 'shared' | 'rshared' | 'slave' | 'rslave';
+export type Mount = FilesystemMount | BindMount;
+
+const propagationFlags: Record<BindPropagation, number> = {
+  private: MS_PRIVATE,
+  rprivate: MS_PRIVATE,
+  shared: MS_SHARED,
+  rshared: MS_SHARED,
+  slave: MS_SLAVE,
+  rslave: MS_SLAVE,
+};
+
+/** The path of a descriptor, for calls that take only paths. */
+export function pathOf(fd: Register, suffix = ''): Text {
+  return { prefix: '/proc/self/fd/', register: fd, suffix };
+}
+
+/** Mounts a new file system on a target beneath `root`. */
+export function mountFilesystem(root: Register, mount: FilesystemMount, registers: Registers): Program {
+  const target = registers.acquire();
+  registers.release(target);
+  return [
+    makeTarget(root, mount.target, directory, mount.mode ?? 0o755, target),
+    step(
+      'mount',
+      [mount.source, pathOf(target), mount.type, mount.flags, mount.data ?? null],
+      `mount "${mount.target}"`,
+      {
+        why: mount.why,
+      },
+    ),
+    closeStep(target),
+  ];
+}
+
+/** Takes the source of a bind mount off the host, before the host's mounts become slaves, so that propagation can be kept. */
+export function openBindSource(mount: BindMount, source: Register): Step {
+  const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (mount.recursive ? AT_RECURSIVE : 0);
+  return step('open_tree', [AT_FDCWD, mount.source, flags], `bind "${mount.source}"`, {
+    result: source,
+    why: mount.why,
+  });
+}
+
+/** Puts a bind mount's source, opened before, on its target beneath `root`. */
+export function placeBind(root: Register, mount: BindMount, source: Register, registers: Registers): Program {
+  const target = registers.acquire();
+  registers.release(target);
+  return [
+    makeTarget(root, mount.target, mount.isFile ? file : directory, 0o755, target),
+    ...setAttributes(mount, source),
+    step(
+      'move_mount',
+      [source, '', target, '', MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH],
+      `mount "${mount.target}"`,
+      { why: mount.why },
+    ),
+    closeStep(target),
+    closeStep(source),
+  ];
+}
+
+/** struct mount_attr (linux/mount.h): attr_set, attr_clr, propagation, userns_fd. */
+export function mountAttributes(set: number, propagation: number): Uint8Array {
+  const bytes = Buffer.alloc(32);
+  bytes.writeBigUInt64LE(BigInt(set), 0);
+  bytes.writeBigUInt64LE(BigInt(propagation), 16);
+  return bytes;
+}
+
+function setAttributes(mount: BindMount, source: Register): Step[] {
+  const recursively = AT_EMPTY_PATH | (mount.recursive ? AT_RECURSIVE : 0);
+  const propagation = propagationFlags[mount.propagation];
+  const attributes = mountAttributes(mount.readOnly ? MOUNT_ATTR_RDONLY : 0, propagation);
+  return [
+    step(
+      'mount_setattr',
+      [source, '', recursively, attributes, attributes.length],
+      `set the options of "${mount.target}"`,
+      {
+        why: `${mount.readOnly ? 'read-only, ' : ''}propagation ${mount.propagation}`,
+      },
+    ),
+  ];
+}
+
+function makeTarget(root: Register, path: string, kind: number, mode: number, target: Register): Step {
+  return step('make_path', [root, path, mode, kind], `make the mount point "${path}"`, { result: target });
+}
+
+export function closeStep(fd: Register): Step {
+  return step('close', [fd], 'close a descriptor');
+}
+
+/** Makes the whole mount tree of this namespace a slave of the host's (or private): nothing mounted inside gets out. */
+export function isolateMounts(propagation: 'slave' | 'private'): Step {
+  return step(
+    'mount',
+    [null, '/', null, MS_REC | (propagation === 'slave' ? MS_SLAVE : MS_PRIVATE), null],
+    'cut the mounts off from the host',
+    { why: 'what is mounted for the guest must not appear on the host' },
+  );
+}

@@ -1,0 +1,120 @@
+// Command lines of `run` whose request bodies must be what the docker client sends: the table of the recorded comparison.
+// `record-bodies.ts` records the docker client's bodies; files named here are made by `writeFiles` in a directory of their own.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Arguments after `run`, run in the directory of `writeFiles`, with `environment`. */
+export const runLines: readonly (readonly string[])[] = [
+  ['busybox', 'true'],
+  ['busybox', 'sh', '-c', 'echo -it --rm'],
+  ['--', 'busybox', '-c'],
+  ['-d', 'busybox'],
+  ['-i', 'busybox'],
+  ['-di', 'busybox'],
+  ['--detach=false', 'busybox'],
+  ['--rm', '--name', 'web', '-h', 'web1', '--domainname', 'example.test', 'busybox'],
+  ['-d', '-a', 'stdout', 'busybox'],
+  ['-a', 'stdin', '-a', 'stderr', 'busybox'],
+  ['-a', 'stdin', '-i', 'busybox'],
+  ['-e', 'A=1', '-e=B=2', '--env', 'C=', '-e', 'HOLM_TEST_SET', '-e', 'HOLM_TEST_UNSET', 'busybox'],
+  ['--env-file', 'a.env', '--env-file=b.env', '-e', 'LAST=1', 'busybox'],
+  ['-w', '/srv', '-u', '1000:1000', '--group-add', 'audio', '--group-add', '44', 'busybox'],
+  ['-v', '/data', 'busybox'],
+  ['-v', '/host:/data:ro', '-v', 'cache:/cache', '-v', '/anon', '-v', '/z:/z:rw,rslave', 'busybox'],
+  ['-v', 'cache:/cache:nocopy', '--volume-driver', 'local', '--volumes-from', 'other:ro', 'busybox'],
+  ['--mount', 'type=bind,source=/host,target=/data,readonly,bind-propagation=rslave', 'busybox'],
+  ['--mount', 'type=bind,src=/host,dst=/data,bind-recursive=disabled', 'busybox'],
+  ['--mount', 'type=bind,src=/host,dst=/data,ro,bind-recursive=readonly,bind-propagation=rprivate', 'busybox'],
+  ['--mount', 'source=vol,target=/v,volume-nocopy,volume-label=a=b,volume-driver=local,volume-opt=x=y', 'busybox'],
+  ['--mount', 'type=volume,src=vol,dst=/v,volume-subpath=sub/dir', '--mount', 'type=tmpfs,destination=/t', 'busybox'],
+  ['--mount', 'type=tmpfs,dst=/t,tmpfs-size=64m,tmpfs-mode=1770', 'busybox'],
+  ['--mount', 'type=image,src=tools,dst=/tools,image-subpath=bin', 'busybox'],
+  ['--mount', 'type=volume,dst=/v,"volume-opt=o=addr=1.2.3.4,rw"', 'busybox'],
+  ['--tmpfs', '/run', '--tmpfs', '/tmp:size=10m,mode=1777', '--read-only', 'busybox'],
+  ['-m', '512m', '--memory-swap', '1g', '--memory-reservation', '256m', '--memory-swappiness', '10', 'busybox'],
+  ['-m=1.5g', '--memory-swap=-1', '--kernel-memory', '50m', '--oom-kill-disable', 'busybox'],
+  ['--cpus', '1.5', '--cpu-shares', '512', '--cpuset-cpus', '0-3', '--cpuset-mems', '0', 'busybox'],
+  ['--cpu-period', '50000', '--cpu-quota', '25000', '-c', '2', '--pids-limit', '100', 'busybox'],
+  ['--cpu-rt-period', '1000000', '--cpu-rt-runtime', '950000', '--pids-limit', '-1', 'busybox'],
+  ['--cap-add', 'NET_ADMIN', '--cap-add=SYS_TIME', '--cap-drop', 'ALL', 'busybox'],
+  ['--privileged', 'busybox'],
+  ['--security-opt', 'no-new-privileges', '--security-opt', 'apparmor=unconfined', 'busybox'],
+  ['--security-opt', 'seccomp=unconfined', '--security-opt', 'label=disable', 'busybox'],
+  ['--security-opt', 'seccomp=seccomp.json', '--security-opt', 'no-new-privileges:true', 'busybox'],
+  ['--security-opt', 'systempaths=unconfined', 'busybox'],
+  ['--ulimit', 'nofile=1024:2048', '--ulimit', 'nproc=100', '--ulimit', 'core=-1', 'busybox'],
+  ['--sysctl', 'net.ipv4.ip_forward=1', '--sysctl=kernel.msgmax=65536', 'busybox'],
+  ['--device', '/dev/null', '--device', '/dev/zero:/dev/nil', '--device=/dev/fuse:/dev/fuse:rw', 'busybox'],
+  ['--device', '/dev/kvm:rm', '--device-cgroup-rule', 'c 1:3 mr', 'busybox'],
+  ['--device', 'vendor.com/class=name', 'busybox'],
+  ['--gpus', 'all', 'busybox'],
+  ['--gpus', '"device=0,2","capabilities=utility"', 'busybox'],
+  ['--blkio-weight', '300', '--blkio-weight-device', '/dev/vda:200', '--device-read-bps', '/dev/vda:1mb', 'busybox'],
+  [
+    '--device-write-bps',
+    '/dev/vda:2m',
+    '--device-read-iops',
+    '/dev/vda:10',
+    '--device-write-iops=/dev/vda:20',
+    'busybox',
+  ],
+  ['--entrypoint', '/bin/sh', 'busybox', '-c', 'true'],
+  ['--entrypoint', '', 'busybox', 'true'],
+  ['--init', '--stop-signal', 'SIGINT', '--stop-timeout', '3', 'busybox'],
+  ['--init=false', 'busybox'],
+  ['-l', 'a=b', '--label', 'c', '--label-file', 'labels', '--annotation', 'x=y', 'busybox'],
+  ['--log-driver', 'json-file', '--log-opt', 'max-size=10m', '--log-opt', 'max-file=3', 'busybox'],
+  ['--log-driver=none', 'busybox'],
+  ['--restart', 'always', 'busybox'],
+  ['--restart', 'on-failure:5', 'busybox'],
+  ['--restart=unless-stopped', 'busybox'],
+  ['--shm-size', '128m', '--oom-score-adj', '500', 'busybox'],
+  ['--oom-score-adj', '-500', 'busybox'],
+  ['--pid', 'host', '--ipc', 'host', '--uts', 'host', '--cgroupns', 'host', 'busybox'],
+  ['--pid', 'container:other', '--ipc', 'shareable', '--cgroupns', 'private', '--userns', 'host', 'busybox'],
+  ['--ipc', 'none', '--cgroup-parent', 'shelf', '--runtime', 'machine', 'busybox'],
+  ['--network', 'none', 'busybox'],
+  ['--network', 'host', 'busybox'],
+  ['--net', 'container:other', 'busybox'],
+  ['--network', 'bridge', '--mac-address', '02:42:ac:11:00:02', 'busybox'],
+  ['--network', 'mine', '--ip', '10.1.2.3', '--ip6', 'fd00::3', '--network-alias', 'db', '--link', 'a:b', 'busybox'],
+  ['--network', 'name=mine,alias=a,alias=b,ip=10.1.2.4,driver-opt=x=y,gw-priority=3', '--network', 'other', 'busybox'],
+  ['--link', 'a', '--link-local-ip', '169.254.1.1', '--network', 'mine', 'busybox'],
+  [
+    '--add-host',
+    'a:1.2.3.4',
+    '--add-host',
+    'b=::1',
+    '--add-host=gw:host-gateway',
+    '--add-host',
+    'c:[fe80::2]',
+    'busybox',
+  ],
+  ['--dns', '1.1.1.1', '--dns', '::1', '--dns-option', 'ndots:2', '--dns-search', 'example.test', 'busybox'],
+  ['--dns-opt', 'rotate', '--dns-search', '.', 'busybox'],
+  ['-p', '8080:80', '-p', '127.0.0.1:53:53/udp', '-p', '9000', '-P', 'busybox'],
+  ['-p', '8000-8002:8000-8002/tcp', '-p', '[::1]:90:90', '--publish', '127.0.0.1::70', 'busybox'],
+  ['-p', '5000-5001:5000', '--expose', '7000-7001/udp', '--expose', '1234', 'busybox'],
+  ['-p', 'target=80,published=8081,protocol=tcp', 'busybox'],
+  ['--health-cmd', 'curl -f localhost', '--health-interval', '10s', '--health-retries', '3', 'busybox'],
+  ['--health-cmd=x', '--health-timeout=1m30s', '--health-start-period=500ms', '--health-start-interval=2s', 'busybox'],
+  ['--no-healthcheck', 'busybox'],
+  ['--platform', 'linux/arm64', '--pull', 'never', 'busybox'],
+  ['--storage-opt', 'size=1G', 'busybox'],
+  ['--isolation', 'default', 'busybox'],
+];
+
+/** Set while a line is run. HOLM_TEST_UNSET is not. */
+export const environment: Readonly<Record<string, string>> = { HOLM_TEST_SET: 'from the environment' };
+
+/** Makes the files that the lines name. */
+export function writeFiles(directory: string): void {
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(
+    join(directory, 'a.env'),
+    '# comment\nONE=1\n\n  TWO=two words \nHOLM_TEST_SET\nHOLM_TEST_UNSET\nEMPTY=\n',
+  );
+  writeFileSync(join(directory, 'b.env'), '\uFEFFTHREE="3"\r\nLAST=0\n');
+  writeFileSync(join(directory, 'labels'), 'from=file\nkey\n');
+  writeFileSync(join(directory, 'seccomp.json'), '{\n  "defaultAction": "SCMP_ACT_ALLOW",\n  "syscalls": []\n}\n');
+}
