@@ -79,7 +79,8 @@ static void reset_signals(void) {
 }
 
 static int run_spawner(const char *given, char *first, char *last) {
-    char *path = strdup(given);
+    static char *path;
+    path = strdup(given); // the title will lie over it
     if (!path || !run_sealed(path)) return fail("run from a sealed copy", "/proc/self/exe");
     title_area = first;
     title_room = (size_t)(last + strlen(last) + 1 - first); // with the last NUL

@@ -137,7 +137,7 @@ static i64 number(const char *text, size_t length) {
     size_t at = 0;
     while (at < length && text[at] == ' ') at++;
     for (value = 0; at < length && text[at] >= '0' && text[at] <= '7'; at++) value = value << 3 | (u64)(text[at] - '0');
-    if (at < length && text[at] != 0 && text[at] != ' ') refuse(EBADMSG, "a number in its header is malformed");
+    if (at < length && text[at] != 0 && text[at] != ' ') refuse(EBADMSG, "a number in its header is malformed; it may be no tar archive");
     return (i64)value;
 }
 #define NUMBER(field) number(header->field, sizeof header->field)
@@ -201,7 +201,7 @@ static void apply_pax(void) {
 static void parse_header(const struct tar_header *header) {
     char name[sizeof header->prefix + sizeof header->name + 2], *at = name;
     bool posix = memcmp(header->magic, "ustar", 6) == 0;
-    if (number(header->checksum, sizeof header->checksum) != tar_checksum(header)) refuse(EBADMSG, "it is no tar archive: a checksum is wrong");
+    if (number(header->checksum, sizeof header->checksum) != tar_checksum(header)) refuse(EBADMSG, "a checksum is wrong; it may be no tar archive");
     size_t prefix = posix ? strnlen(header->prefix, sizeof header->prefix) : 0, length = strnlen(header->name, sizeof header->name);
     memcpy(at, header->prefix, prefix);
     if (prefix > 0) at[prefix++] = '/';
@@ -223,7 +223,7 @@ static void parse_header(const struct tar_header *header) {
 static bool next_entry(void) {
     static struct tar_header header;
     static const struct tar_header zero;
-    long_path[0] = long_link[0] = 0;
+    entry.path[0] = long_path[0] = long_link[0] = 0;
     entry.pax_length = 0;
     for (;;) {
         if (!take_block((u8 *)&header) || memcmp(&header, &zero, sizeof zero) == 0) return false;
@@ -392,7 +392,7 @@ static void check_entry(void) {
     if (entry.type == 0 || entry.type == '7') entry.type = '0';
     if (entry.type == '0' && entry.path[0] && entry.path[strlen(entry.path) - 1] == '/') entry.type = '5';
     if (entry.type < '0' || entry.type > '6') refuse(ENOTSUP, "entries of its type are not supported");
-    if (entry.size < 0) refuse(EBADMSG, "its size is negative");
+    if (entry.size < 0 || entry.size > (i64)1 << 60) refuse(EBADMSG, "its size is out of range");
     if (entry.uid < 0 || entry.uid >= UINT32_MAX || entry.gid < 0 || entry.gid >= UINT32_MAX) refuse(EBADMSG, "its owner is out of range");
     if (entry.type != '0') entry.size = 0; // no content follows, whatever the header says
     clean(entry.path, entry.type == '5');

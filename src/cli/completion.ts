@@ -99,19 +99,19 @@ ${formatCases('    ')}
 
 function formatLister(indent: string): string {
   return Object.entries(listers)
-    .map(([kind, command]) => `${indent}${kind}) words="$(${command} 2>/dev/null)" ;;`)
+    .map(([kind, command]) => `${indent}${kind}) offers="$(${command} 2>/dev/null)" ;;`)
     .join('\n');
 }
 
-/** After the finder: what may stand at the cursor, as `words`, or files. Answers 1 for files. */
+/** After the finder: what may stand at the cursor, as `offers`, or files. Answers 1 for files. */
 function formatChooser(): string {
-  return `  local words=''
+  return `  local offers=''
   if [ -z "$command" ]; then
-    words='${firstWords().join(' ')}'
+    offers='${firstWords().join(' ')}'
     return 0
   fi
   if [ -n "$second" ]; then
-    words="$second"
+    offers="$second"
     return 0
   fi
   if [ -n "$previous" ] && case "$valued" in *" $previous "*) true ;; *) false ;; esac; then
@@ -122,14 +122,14 @@ ${formatValueCases('    ')}
   else
     case "$current" in
     -*)
-      [ "$first" = 1 ] && [ "$positionals" -gt 0 ] || words="$flags"
+      [ "$first" = 1 ] && [ "$positionals" -gt 0 ] || offers="$flags"
       return 0
       ;;
     esac
     [ "$first" = 1 ] && [ "$positionals" -gt 0 ] && what=files
   fi
   case "$what" in
-  'words '*) words="\${what#words }" ;;
+  'words '*) offers="\${what#words }" ;;
   files) return 1 ;;
 ${formatLister('  ')}
   esac`;
@@ -139,7 +139,7 @@ ${formatLister('  ')}
 function formatFunction(): string {
   return `_holm_choose() {
 ${formatFinder()}
-${formatChooser().replace("  local words=''", "  words=''")}
+${formatChooser().replace("  local offers=''", "  offers=''")}
 }`;
 }
 
@@ -148,9 +148,9 @@ function formatBash(): string {
 ${formatFunction()}
 
 _holm() {
-  local words='' current="\${COMP_WORDS[COMP_CWORD]}"
+  local offers='' current="\${COMP_WORDS[COMP_CWORD]}"
   if _holm_choose "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; then
-    COMPREPLY=($(compgen -W "$words" -- "$current"))
+    COMPREPLY=($(compgen -W "$offers" -- "$current"))
     declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "$current"
   else
     COMPREPLY=($(compgen -f -- "$current"))
@@ -175,11 +175,11 @@ _holm() {
 }
 
 _holm_complete() {
-  local current="$1" words=''
+  local current="$1" offers=''
   shift
   if _holm_choose "$@"; then
     local -a list
-    list=(\${=words})
+    list=(\${=offers})
     compadd -a list
   else
     _files

@@ -130,7 +130,7 @@ export class Containers {
       error: fullMessageOf(error),
     };
     const failed = this.records.update(container.id, { state, endpoints: [] });
-    this.#waiting.tellEnd(container.id, { code, error: state.error });
+    this.#waiting.tellEnd(container.id, { code, error: '' });
     this.#facilities.tell(failed, 'die', { exitCode: String(code) });
     if (failed.config.autoRemove) void this.#removeAutomatically(failed.id);
   }

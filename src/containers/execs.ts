@@ -7,7 +7,7 @@ import { createId, type Id } from '../base/id.ts';
 import { joinSteps, openSteps } from '../cgroups/group.ts';
 import { type Control, openControl, readExit } from '../kernel/guard.ts';
 import { Registers, type Start } from '../kernel/steps.ts';
-import { joinSteps as joinNamespaces } from '../namespaces/namespaces.ts';
+import { enterNamespaces, type Namespaces, openNamespaces } from '../namespaces/namespaces.ts';
 import type { Container, Exec, ExecConfig, Size } from './container.ts';
 import { type Containers, joinGuard } from './containers.ts';
 import { processOf } from './default-spec.ts';
@@ -141,25 +141,25 @@ export class Execs {
         : { ...container, config: { ...container.config, terminalSize: options.size } };
     const process = processOf(sized, { identity, availableCapabilities }, config);
     const cgroup = cgroupOf(this.#facilities, container);
-    const before = new Registers();
+    const joined = joinedNamespaces(pid);
     const registers = new Registers();
     const needsStdin = config.attachStdin && !options.detach;
     return {
       title: `holm-guard ${exec.id}`,
       directory,
       ...(process.terminal === undefined ? {} : { terminal: process.terminal }),
-      stdin: needsStdin ? 'once' : 'none',
+      stdin: needsStdin ? (config.terminal ? 'open' : 'once') : 'none',
       spillDirectory: directory,
       awaitClients: options.detach ? 0 : 1,
       exitFiles: [],
       cloneFlags: 0,
       cgroup: cgroupRegister,
-      before: [...openSteps(hierarchies, cgroup, cgroupRegister), ...joinNamespaces(pid, ['pid'], before)],
+      before: [...openSteps(hierarchies, cgroup, cgroupRegister), ...openNamespaces(joined)],
       after: [],
       stage: [
         ...joinSteps(hierarchies, cgroup),
         ...prepareProcess(process),
-        ...joinNamespaces(pid, ['mount', 'network', 'ipc', 'uts', 'cgroup'], registers),
+        ...enterNamespaces(joined),
         ...openTerminal(process.terminal, registers.acquire()),
         ...becomeProcess(process, { registers, sessionName: container.id }),
       ],
@@ -170,4 +170,19 @@ export class Execs {
     const container = this.#containers.records.findById(containerId);
     if (container !== undefined) this.#facilities.tell(container, action, { execID, ...attributes });
   }
+}
+
+/** All namespaces of a process but the user's, which is the engine's own and cannot be joined again. */
+function joinedNamespaces(pid: number): Namespaces {
+  const joined = { pid };
+  return {
+    mount: joined,
+    pid: joined,
+    network: joined,
+    ipc: joined,
+    uts: joined,
+    user: 'host',
+    cgroup: joined,
+    time: 'host',
+  };
 }

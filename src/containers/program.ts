@@ -25,7 +25,7 @@ import {
 } from '../mounts/mount.ts';
 import { mountOverlay, openRoot } from '../mounts/overlay.ts';
 import { pivotRoot } from '../mounts/pivot.ts';
-import { cloneFlags, enterNamespaces, joinPidNamespace } from '../namespaces/namespaces.ts';
+import { cloneFlags, enterNamespaces, openNamespaces } from '../namespaces/namespaces.ts';
 import { maskSteps } from '../security/masks.ts';
 import { makeDevices } from './device-nodes.ts';
 import type { GuestSpec } from './guest-spec.ts';
@@ -39,13 +39,12 @@ export const cgroupRegister: Register = { register: 29 };
 
 /** The whole start of a container. */
 export function programOf(spec: GuestSpec, guard: GuardSettings): Start {
-  const registers = new Registers();
   return {
     ...guard,
     ...(spec.process.terminal === undefined ? {} : { terminal: spec.process.terminal }),
     cloneFlags: cloneFlags(spec.namespaces),
     cgroup: cgroupRegister,
-    before: [...spec.cgroup.create, ...joinPidNamespace(spec.namespaces, registers)],
+    before: [...spec.cgroup.create, ...openNamespaces(spec.namespaces)],
     after: spec.network.after,
     stage: stageOf(spec),
   };
@@ -58,7 +57,7 @@ function stageOf(spec: GuestSpec): Program {
     step('umask', [0], 'clear the umask', { why: 'files get just the modes that are asked for' }),
     ...spec.cgroup.join,
     ...prepareProcess(spec.process),
-    ...enterNamespaces(spec.namespaces, registers),
+    ...enterNamespaces(spec.namespaces),
     ...writeSysctls(spec.sysctls),
     ...setNames(spec),
     ...buildRoot(spec, root, registers),

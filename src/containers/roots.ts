@@ -1,6 +1,6 @@
 // The root of a container as others than its own processes see it: for copying files, exporting, comparing. A child of the
 // keeper enters a view of it, in a mount namespace of its own, so no mount is ever left on the host and no path leads out.
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { Image } from '../images/image.ts';
@@ -10,7 +10,7 @@ import { confine, dropArchiveCapabilities } from '../layers/confine.ts';
 import { type BindMount, isolateMounts, openBindSource, placeBind } from '../mounts/mount.ts';
 import { mountOverlay, type Overlay } from '../mounts/overlay.ts';
 import { pivotRoot } from '../mounts/pivot.ts';
-import { joinSteps } from '../namespaces/namespaces.ts';
+import { joinMounts } from '../namespaces/namespaces.ts';
 import type { Container } from './container.ts';
 import { containerDirectory, type Facilities } from './facilities.ts';
 
@@ -22,12 +22,30 @@ export function layerPaths(facilities: Pick<Facilities, 'layers' | 'stateDirecto
   return [empty];
 }
 
+const mountPointDirectories = ['dev/pts', 'dev/shm', 'dev/mqueue', 'proc', 'sys', 'etc'];
+const mountPointFiles = ['etc/hostname', 'etc/hosts', 'etc/resolv.conf', '.dockerenv'];
+
+/**
+ * Makes the layer that lies between every image and its containers: the mount points that the engine needs, so that they
+ * are not a container's changes.
+ */
+export function prepareMountPoints(stateDirectory: string): void {
+  const layer = mountPointLayer(stateDirectory);
+  for (const directory of mountPointDirectories) mkdirSync(`${layer}/${directory}`, { recursive: true, mode: 0o755 });
+  for (const file of mountPointFiles) writeFileSync(`${layer}/${file}`, '', { mode: 0o644 });
+}
+
+function mountPointLayer(stateDirectory: string): string {
+  return `${stateDirectory}/mount-points`;
+}
+
 /** The overlay of a container: its layers, its own changes, its mount point. */
 export function overlayOf(facilities: Facilities, container: Container): Overlay {
   const directory = facilities.layers.directory;
+  const layers = [...container.lowerDirectories.toReversed(), mountPointLayer(facilities.stateDirectory)];
   return {
     layersDirectory: directory,
-    layers: container.lowerDirectories.map((path) => relative(directory, path)).toReversed(),
+    layers: layers.map((path) => relative(directory, path)),
     upper: { directory: container.upperDirectory, work: container.workDirectory },
     target: `${containerDirectory(facilities, container.id)}/merged`,
   };
@@ -47,7 +65,7 @@ export function enterRoot(
   volumes: readonly BindMount[],
 ): Program {
   const registers = new Registers(1);
-  if (pid !== undefined) return [...joinSteps(pid, ['mount'], registers), ...dropArchiveCapabilities()];
+  if (pid !== undefined) return [...joinMounts(pid, registers.acquire()), ...dropArchiveCapabilities()];
   const root = registers.acquire();
   return [
     step('unshare', [CLONE_NEWNS], 'make a mount namespace'),

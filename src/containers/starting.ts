@@ -68,7 +68,8 @@ export function startOf(
 
 function stdinOf({ config }: Container): Start['stdin'] {
   if (!config.stdinOpen) return 'none';
-  return config.stdinOnce ? 'once' : 'open';
+  // A terminal outlives those who look at it.
+  return config.stdinOnce && !config.terminal ? 'once' : 'open';
 }
 
 /** Gives a container its place in its network, on record, and writes the files by which it knows names. */

@@ -13,6 +13,7 @@ import { Containers, isUp } from '../containers/containers.ts';
 import { describe } from '../containers/creation.ts';
 import { Execs } from '../containers/execs.ts';
 import type { Facilities } from '../containers/facilities.ts';
+import { prepareMountPoints } from '../containers/roots.ts';
 import { networkOf, startOf } from '../containers/starting.ts';
 import { ContentStore } from '../content/content-store.ts';
 import { Images } from '../images/images.ts';
@@ -67,6 +68,7 @@ export class Engine implements AsyncDisposable {
     for (const directory of [stateDirectory, runDirectory, `${runDirectory}/guests`, `${runDirectory}/execs`]) {
       mkdirSync(directory, { recursive: true, mode: 0o711 });
     }
+    prepareMountPoints(stateDirectory);
     const binary = configuration.keeper || builtKeeper();
     const kernel = await openKeeper(binary, `${runDirectory}/keeper.sock`);
     const hierarchies = detectHierarchies();

@@ -9,7 +9,7 @@ import {
   CLONE_NEWUSER,
   CLONE_NEWUTS,
 } from '../kernel/constants.ts';
-import { type Program, type Registers, type Step, step } from '../kernel/steps.ts';
+import { type Program, type Register, register, type Step, step } from '../kernel/steps.ts';
 
 export const namespaceNames = ['mount', 'pid', 'network', 'ipc', 'uts', 'user', 'cgroup', 'time'] as const;
 export type NamespaceName = (typeof namespaceNames)[number];
@@ -39,19 +39,30 @@ export function cloneFlags(namespaces: Namespaces): number {
     .reduce((flags, name) => flags + namespaceFlags[name], 0);
 }
 
-/** Steps for the guard, before the clone: joining a pid namespace holds only for children. */
-export function joinPidNamespace(namespaces: Namespaces, registers: Registers): Program {
-  if (typeof namespaces.pid !== 'object') return [];
-  return joinSteps(namespaces.pid.pid, ['pid'], registers);
+/** Registers that hold pidfds of the processes whose namespaces are joined; below those of the network and the cgroup. */
+const firstPidfd = 20;
+const mostPidfds = 6;
+
+/**
+ * Steps for the guard, before the clone: opens the processes whose namespaces are joined, as inside a new pid namespace they
+ * have no number, and joins the pid namespace, which holds for children only.
+ */
+export function openNamespaces(namespaces: Namespaces): Program {
+  const opened = pidfdsOf(namespaces);
+  if (opened.size > mostPidfds) throw new RangeError('Cannot join the namespaces of more than six processes');
+  const steps = [...opened].map(([pid, pidfd]) =>
+    step('pidfd_open', [pid, 0], `open process ${pid}`, { result: pidfd }),
+  );
+  const { pid } = namespaces;
+  return typeof pid === 'object' ? [...steps, joinStep(opened.get(pid.pid)!, ['pid'], pid.pid)] : steps;
 }
 
 /** Steps for the stage, when it is in its cgroup: joins what is another guest's, makes what the clone could not. */
-export function enterNamespaces(namespaces: Namespaces, registers: Registers): Program {
-  const joined = namespaceNames.filter(
-    (name) => name !== 'pid' && name !== 'mount' && typeof namespaces[name] === 'object',
-  );
-  const byPid = Map.groupBy(joined, (name) => (namespaces[name] as { pid: number }).pid);
-  const steps: Step[] = [...byPid].flatMap(([pid, members]) => joinSteps(pid, members, registers));
+export function enterNamespaces(namespaces: Namespaces): Program {
+  const steps = [...pidfdsOf(namespaces)].flatMap(([pid, pidfd]) => {
+    const joined = namespaceNames.filter((name) => name !== 'pid' && isOf(namespaces[name], pid));
+    return joined.length === 0 ? [] : [joinStep(pidfd, joined, pid)];
+  });
   if (namespaces.cgroup === 'new') {
     steps.push(
       step('unshare', [CLONE_NEWCGROUP], 'make a cgroup namespace', {
@@ -62,14 +73,27 @@ export function enterNamespaces(namespaces: Namespaces, registers: Registers): P
   return steps;
 }
 
-/** Joins the given namespaces of a process, all in one call (setns(2) on a pidfd). */
-export function joinSteps(pid: number, members: readonly NamespaceName[], registers: Registers): Step[] {
-  const pidfd = registers.acquire();
-  registers.release(pidfd);
-  const flags = members.reduce((sum, name) => sum + namespaceFlags[name], 0);
+/** Joins one mount namespace, for work on files in it. Changes the root directory. */
+export function joinMounts(pid: number, pidfd: Register): Program {
   return [
     step('pidfd_open', [pid, 0], `open process ${pid}`, { result: pidfd }),
-    step('setns', [pidfd, flags], `join the ${members.join(', ')} namespaces of process ${pid}`),
+    joinStep(pidfd, ['mount'], pid),
     step('close', [pidfd], 'close a descriptor'),
   ];
+}
+
+/** Joins namespaces of a process, all in one call (setns(2) on a pidfd). */
+function joinStep(pidfd: Register, members: readonly NamespaceName[], pid: number): Step {
+  const flags = members.reduce((sum, name) => sum + namespaceFlags[name], 0);
+  return step('setns', [pidfd, flags], `join the ${members.join(', ')} namespaces of process ${pid}`);
+}
+
+function isOf(source: NamespaceSource, pid: number): boolean {
+  return typeof source === 'object' && source.pid === pid;
+}
+
+function pidfdsOf(namespaces: Namespaces): Map<number, Register> {
+  const sources = namespaceNames.map((name) => namespaces[name]);
+  const pids = [...new Set(sources.flatMap((source) => (typeof source === 'object' ? [source.pid] : [])))];
+  return new Map(pids.map((pid, at) => [pid, register(firstPidfd + at)]));
 }

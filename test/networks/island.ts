@@ -5,13 +5,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { buildKeeper } from '../../scripts/build-keeper.ts';
-import { CLONE_NEWNET } from '../../src/kernel/constants.ts';
+import { AT_FDCWD, CLONE_NEWNET } from '../../src/kernel/constants.ts';
 import { openKeeper } from '../../src/kernel/keeper.ts';
 import type { Kernel } from '../../src/kernel/kernel.ts';
 import { guestPid, type Program, register, step } from '../../src/kernel/steps.ts';
 import type { Message } from '../../src/netlink/message.ts';
 import { acknowledgeLast, exchange, NETLINK_ROUTE, netlinkSteps } from '../../src/netlink/program.ts';
-import { addAddress, addRoute, changeLink, createLink, decodeLinks, type Link, listLinks } from '../../src/netlink/route.ts';
+import {
+  addAddress,
+  addRoute,
+  changeLink,
+  createLink,
+  decodeLinks,
+  type Link,
+  listLinks,
+} from '../../src/netlink/route.ts';
 
 const loopback = changeLink({ index: 1, up: true });
 const uplink = { index: 100, name: 'uplink' };
@@ -19,10 +27,8 @@ const uplink = { index: 100, name: 'uplink' };
 export const hostAddress = '198.51.100.1';
 export const outsideAddress = '198.51.100.2';
 
-export interface Joined {
-  readonly after: Program;
-  readonly stage: Program;
-}
+/** A namespace of its own with these programs, or one that is there. */
+export type Place = { readonly after: Program; readonly stage: Program } | 'host' | 'outside';
 
 /** A guest's script writes what it found by `tell(text)`. */
 export interface IslandGuest {
@@ -36,6 +42,7 @@ export class Island implements AsyncDisposable {
   readonly kernel: Kernel;
   readonly #directory: string;
   readonly #guests = new Set<IslandGuest>();
+  #outside = 0;
   #count = 0;
 
   private constructor(kernel: Kernel, directory: string) {
@@ -71,6 +78,7 @@ export class Island implements AsyncDisposable {
       changeLink({ index: uplink.index, up: true }),
     ]);
     await outside.told();
+    this.#outside = outside.pid;
   }
 
   /** Carries rtnetlink messages out in the host's namespace. */
@@ -82,8 +90,8 @@ export class Island implements AsyncDisposable {
     return decodeLinks(await exchange(this.kernel, NETLINK_ROUTE, [listLinks()], 'list links'));
   }
 
-  /** Runs a script of JavaScript in a new network namespace joined as told, or in the host's own. */
-  async guest(script: string, join: Joined | 'host'): Promise<IslandGuest> {
+  /** Runs a script of JavaScript. */
+  async guest(script: string, place: Place): Promise<IslandGuest> {
     const directory = `${this.#directory}/${this.#count++}`;
     mkdirSync(directory);
     const file = `${directory}/told`;
@@ -96,12 +104,12 @@ export class Island implements AsyncDisposable {
       spillDirectory: directory,
       awaitClients: 0,
       exitFiles: [],
-      cloneFlags: join === 'host' ? 0 : CLONE_NEWNET,
+      cloneFlags: typeof place === 'string' ? 0 : CLONE_NEWNET,
       before: [],
-      after: join === 'host' ? [] : join.after,
+      after: typeof place === 'string' ? [] : place.after,
       stage: [
         step('await_guard', [], 'wait for the guard'),
-        ...(join === 'host' ? [] : join.stage),
+        ...(place === 'host' ? [] : place === 'outside' ? enter(this.#outside) : place.stage),
         step('exec', [[process.execPath], ['node', '-e', source], []], 'start the guest'),
       ],
     });
@@ -121,9 +129,9 @@ export class Island implements AsyncDisposable {
     return guest;
   }
 
-  /** What a guest joined so gets from port 7 of an address: its own address as seen there, or why not. */
-  async ask(address: string, join: Joined | 'host'): Promise<string> {
-    const guest = await this.guest(client(address), join);
+  /** What a guest gets from port 7 of an address: its own address as seen there, or why not. */
+  async ask(address: string, place: Place): Promise<string> {
+    const guest = await this.guest(client(address), place);
     const told = await guest.told();
     await guest.end();
     return told;
@@ -140,6 +148,15 @@ export class Island implements AsyncDisposable {
 
 function setUp(messages: readonly Message[]): Program {
   return netlinkSteps(NETLINK_ROUTE, acknowledgeLast(messages), 'set up the network', register(28));
+}
+
+function enter(pid: number): Program {
+  const how = Buffer.alloc(24); // struct open_how: flags, mode, resolve
+  const file = register(0);
+  return [
+    step('openat2', [AT_FDCWD, `/proc/${pid}/ns/net`, how, how.length], 'open a namespace', { result: file }),
+    step('setns', [file, CLONE_NEWNET], 'enter a namespace'),
+  ];
 }
 
 /** Tells every caller on port 7 the address that it comes from. */
