@@ -420,6 +420,7 @@ long own_unpack(struct call *call) {
     if (error) return end_archive(call->step, error);
     source = (int)call->value[0];
     flags = call->value[1];
+    input_at = input_end = time_count = 0;
     umask(0);
     raise_descriptor_limit();
     long entries = unpack_all(call->value[2], call->value[3]);

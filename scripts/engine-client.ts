@@ -2,12 +2,25 @@
 import { type IncomingMessage, request } from 'node:http';
 import { createInterface } from 'node:readline';
 
-async function send(socket: string, method: string, path: string, timeoutMs: number): Promise<IncomingMessage> {
+export interface CallOptions {
+  /** Of silence; a minute unless told. */
+  readonly timeoutMs?: number;
+  /** Sent as JSON. */
+  readonly body?: unknown;
+}
+
+async function send(
+  socket: string,
+  method: string,
+  path: string,
+  { timeoutMs = 60_000, body }: CallOptions,
+): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const sent = request({ socketPath: socket, method, path, timeout: timeoutMs, agent: false }, resolve);
+  const headers = body === undefined ? {} : { 'Content-Type': 'application/json' };
+  const sent = request({ socketPath: socket, method, path, headers, timeout: timeoutMs, agent: false }, resolve);
   sent.on('timeout', () => sent.destroy(new Error(`No answer to ${method} ${path} in ${timeoutMs} ms`)));
   sent.on('error', reject);
-  sent.end();
+  sent.end(body === undefined ? undefined : JSON.stringify(body));
   return await promise;
 }
 
@@ -28,7 +41,7 @@ function messageOf(text: string): string {
 /** Whether holmd answers on this socket. */
 export async function ping(socket: string): Promise<boolean> {
   try {
-    const answer = await send(socket, 'GET', '/_ping', 2000);
+    const answer = await send(socket, 'GET', '/_ping', { timeoutMs: 2000 });
     return (await textOf(answer)) === 'OK' && answer.statusCode === 200;
   } catch {
     return false;
@@ -36,8 +49,8 @@ export async function ping(socket: string): Promise<boolean> {
 }
 
 /** The JSON of an answer; undefined for 404 and for an empty answer. */
-export async function call(socket: string, method: string, path: string, timeoutMs = 60_000): Promise<unknown> {
-  const answer = await send(socket, method, path, timeoutMs);
+export async function call(socket: string, method: string, path: string, options: CallOptions = {}): Promise<unknown> {
+  const answer = await send(socket, method, path, options);
   const text = await textOf(answer);
   const status = answer.statusCode ?? 0;
   if (status === 404) return undefined;
@@ -52,7 +65,7 @@ export async function callLines(
   path: string,
   onLine: (line: Readonly<Record<string, unknown>>) => void,
 ): Promise<void> {
-  const answer = await send(socket, method, path, 30 * 60_000);
+  const answer = await send(socket, method, path, { timeoutMs: 30 * 60_000 });
   if ((answer.statusCode ?? 0) >= 400) throw new Error(`${method} ${path}: ${messageOf(await textOf(answer))}`);
   for await (const text of createInterface({ input: answer })) {
     if (text.trim() === '') continue;

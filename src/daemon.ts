@@ -29,5 +29,5 @@ try {
   await rm(pidFile, { force: true });
 } catch (error) {
   log('error', 'holmd cannot go on', { error: fullMessageOf(error) });
-  process.exitCode = 1;
+  process.exit(1);
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Limits } from './controller.ts';
 import type { Hierarchies } from './hierarchy.ts';
-import { checkLimits } from './limits.ts';
+import { checkLimits, readHostCpus } from './limits.ts';
 
 const host = { count: 2, cpus: '0-1', mems: '0' };
 const v2: Hierarchies = {
@@ -51,6 +51,40 @@ test('limits that this host cannot keep are left out, with a warning', () => {
     cpusetCpus: '0,1',
     blockWeight: 10,
   };
-  const kept = checkLimits(all, v2, host);
-  assert.deepEqual(kept.limits, { ...all, memorySwappiness: undefined } as never satisfies Limits);
+  const { memorySwappiness, ...rest } = all;
+  const swapless: Hierarchies = { v1: [{ mount: '/cg/memory', controllers: ['memory'] }], swap: false };
+  const cases: [Limits, Hierarchies, Limits, RegExp[]][] = [
+    [all, v2, rest, [/^Your kernel does not support memory swappiness capabilities or the cgroup is not mounted\. /]],
+    [{}, { ...swapless, v1: [] }, {}, []],
+    [
+      all,
+      swapless,
+      { memoryBytes: 64 * mebibyte, memorySwappiness: 10 },
+      [
+        /swap limit capabilities .*Memory limited without swap\.$/,
+        /PIDs limit/,
+        /CPU shares/,
+        /cpuset/,
+        /Weight discarded/,
+      ],
+    ],
+    [{ memoryBytes: 8 * mebibyte }, { ...swapless, v1: [] }, {}, [/memory limit capabilities/]],
+    [{ oomKillDisable: true }, swapless, { oomKillDisable: true }, [/OOM killer is disabled/]],
+    [{ oomKillDisable: false, memorySwappiness: -1 }, v2, { oomKillDisable: false, memorySwappiness: -1 }, []],
+  ];
+  for (const [asked, hierarchies, expected, patterns] of cases) {
+    const { limits, warnings } = checkLimits(asked, hierarchies, host);
+    assert.deepEqual(limits, expected);
+    assert.equal(warnings.length, patterns.length, warnings.join('\n'));
+    for (const [at, pattern] of patterns.entries()) assert.match(warnings[at]!, pattern);
+  }
+  assert.equal(memorySwappiness, 10);
+});
+
+test('readHostCpus() tells of this host, or of its cpuset hierarchy', () => {
+  const found = readHostCpus(v2);
+  assert.ok(found.count >= 1);
+  assert.match(found.cpus, /^\d+(-\d+)?/);
+  assert.match(found.mems, /^\d+/);
+  assert.equal(readHostCpus({ ...v2, cpuset: { cpus: '3', mems: '1' } }).cpus, '3');
 });

@@ -1,5 +1,7 @@
 // Whether limits make sense on this host, in dockerd's words (its clients and tests match some): what is wrong is refused,
 // what this host cannot do is left out with a warning.
+import { existsSync, readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { HolmError } from '../base/error.ts';
 import type { Limits } from './controller.ts';
 import { cpu } from './cpu.ts';
@@ -17,6 +19,19 @@ export interface HostCpus {
   /** Lists as in cpuset.cpus: "0-3,5". */
   readonly cpus: string;
   readonly mems: string;
+}
+
+/** This host's, as far as groups below the root of the cpuset hierarchy may have them. */
+export function readHostCpus(hierarchies: Hierarchies): HostCpus {
+  const online = (directory: string): string => {
+    const path = `/sys/devices/system/${directory}/online`;
+    return existsSync(path) ? readFileSync(path, 'utf8').trim() : '0';
+  };
+  return {
+    count: cpus().length,
+    cpus: hierarchies.cpuset?.cpus ?? online('cpu'),
+    mems: hierarchies.cpuset?.mems ?? online('node'),
+  };
 }
 
 /** Throws `invalid` on limits that no host could keep; gives those that this one can, and docker's warnings about the rest. */

@@ -53,6 +53,8 @@ export interface Invocation {
   readonly command: Command;
   readonly flags: FlagValues;
   readonly positionals: readonly string[];
+  /** The address of holmd. */
+  readonly host: string;
   /** Connects when first asked something. */
   readonly client: Client;
 }

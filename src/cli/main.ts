@@ -34,6 +34,7 @@ async function runCommand(command: Command, args: readonly string[], host: strin
     command,
     flags: parsed.flags,
     positionals: parsed.positionals,
+    host,
     get client() {
       return new Client(host);
     },

@@ -16,7 +16,7 @@ export interface JoinOptions {
 
 /** Copies both ways until the guest's output ends. "detached" when the user typed the detach keys. */
 export async function joinStreams(socket: Socket, options: JoinOptions): Promise<'ended' | 'detached'> {
-  const restore = options.stdin && options.terminal ? enterRawMode() : () => undefined;
+  const restore = options.stdin && options.terminal ? await enterRawMode() : () => undefined;
   try {
     const detached = options.stdin ? sendInput(socket, options) : new Promise<never>(() => undefined);
     const output = copyOutput(socket as AsyncIterable<Buffer>, !options.terminal);

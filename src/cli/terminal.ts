@@ -12,16 +12,21 @@ export function windowSize(): WindowSize | undefined {
   return isTTY && rows > 0 && columns > 0 ? { rows, columns } : undefined;
 }
 
-/** Switches standard input to raw mode when it is a terminal; the answer switches it back. The end of the process does too. */
-export function enterRawMode(): () => void {
+/**
+ * Switches standard input to raw mode when it is a terminal; the answer switches it back. The end of the process does too.
+ * Node leaves the terminal's output processing on, which would turn each line feed of the guest into CR LF: stty ends that.
+ */
+export async function enterRawMode(): Promise<() => void> {
   const input = process.stdin;
   if (!(input instanceof ReadStream)) return () => undefined;
+  const { spawnSync } = await import('node:child_process');
   const leave = () => {
     process.off('exit', leave);
     if (!input.destroyed) input.setRawMode(false);
   };
   process.on('exit', leave);
   input.setRawMode(true);
+  spawnSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] });
   return leave;
 }
 

@@ -1,26 +1,33 @@
 // The records of all containers: a row each in the database, a snapshot each in memory. Names are unique while they are held.
+// What changes with every run (state, networks) has a column of its own, so that a start does not write the configuration again.
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { decodeRecord, encodeRecord } from '../base/database.ts';
 import { HolmError } from '../base/error.ts';
 import type { Id } from '../base/id.ts';
 import type { Container } from './container.ts';
 
+const runFields = ['state', 'endpoints', 'stoppedByUser', 'restartCount'] as const;
+type RunField = (typeof runFields)[number];
+
 export class ContainerRecords {
   readonly #byId = new Map<string, Container>();
   readonly #byName = new Map<string, Container>();
   readonly #insert: StatementSync;
   readonly #update: StatementSync;
+  readonly #updateRun: StatementSync;
   readonly #delete: StatementSync;
 
   constructor(database: DatabaseSync) {
     database.exec(
-      'create table if not exists containers (id text primary key, name text not null unique, record text not null) strict',
+      'create table if not exists containers (id text primary key, name text not null unique, record text not null, run text not null) strict',
     );
-    this.#insert = database.prepare('insert into containers (id, name, record) values (?, ?, ?)');
+    this.#insert = database.prepare('insert into containers (id, name, record, run) values (?, ?, ?, ?)');
     this.#update = database.prepare('update containers set name = ?, record = ? where id = ?');
+    this.#updateRun = database.prepare('update containers set run = ? where id = ?');
     this.#delete = database.prepare('delete from containers where id = ?');
-    for (const row of database.prepare('select record from containers').iterate()) {
-      this.#remember(decodeRecord<Container>(row.record as string));
+    for (const row of database.prepare('select record, run from containers').iterate()) {
+      const run = decodeRecord<Pick<Container, RunField>>(row.run as string);
+      this.#remember({ ...decodeRecord<Container>(row.record as string), ...run });
     }
   }
 
@@ -48,7 +55,7 @@ export class ContainerRecords {
   }
 
   insert(container: Container): void {
-    this.#insert.run(container.id, container.name, encodeRecord(container));
+    this.#insert.run(container.id, container.name, encodeRecord(container), encodeRun(container));
     this.#remember(container);
   }
 
@@ -57,7 +64,9 @@ export class ContainerRecords {
     const before = this.#byId.get(id);
     if (before === undefined) throw new HolmError('notFound', `No such container: ${id}`);
     const after = { ...before, ...change };
-    this.#update.run(after.name, encodeRecord(after), id);
+    const changed = Object.keys(change);
+    if (changed.some(isRunField)) this.#updateRun.run(encodeRun(after), id);
+    if (!changed.every(isRunField)) this.#update.run(after.name, encodeRecord(after), id);
     if (after.name !== before.name) this.#byName.delete(before.name);
     this.#remember(after);
     return after;
@@ -74,4 +83,12 @@ export class ContainerRecords {
     this.#byId.set(container.id, container);
     this.#byName.set(container.name, container);
   }
+}
+
+function isRunField(field: string): boolean {
+  return (runFields as readonly string[]).includes(field);
+}
+
+function encodeRun({ state, endpoints, stoppedByUser, restartCount }: Container): string {
+  return encodeRecord({ state, endpoints, stoppedByUser, restartCount });
 }

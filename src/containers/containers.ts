@@ -1,22 +1,22 @@
 // The life of containers: create, start, stop, pause, wait, rename, remove. One writer a container: all that changes one
 // holds its lock, except the guest's own end, which is put on record at once and cleaned up after.
 import { mkdirSync, rmSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import type { DatabaseSync } from 'node:sqlite';
 import { nowNanos } from '../base/clock.ts';
-import { fullMessageOf, HolmError } from '../base/error.ts';
+import { fullMessageOf, HolmError, hasCode } from '../base/error.ts';
 import { log } from '../base/log.ts';
 import { parseSignal } from '../base/signals.ts';
 import { freezeSteps, thawSteps, updateSteps } from '../cgroups/group.ts';
-import { killCgroup, removeCgroup, waitFrozen } from '../cgroups/kill.ts';
+import { killCgroup, waitFrozen } from '../cgroups/kill.ts';
 import { wasOutOfMemory } from '../cgroups/usage.ts';
 import { type Control, openAttachment, openControl, readExit } from '../kernel/guard.ts';
 import type { Container, ContainerConfig, ContainerState, Resources, RestartPolicy, Size } from './container.ts';
 import { ContainerRecords } from './container-records.ts';
 import { checkName, createContainer } from './creation.ts';
 import { parseDetachKeys } from './detach-keys.ts';
-import { cgroupOf, containerDirectory, type Facilities, guestDirectory } from './facilities.ts';
+import { cgroupOf, type Facilities, guestDirectory } from './facilities.ts';
 import { LateStream } from './late-stream.ts';
+import { removeFilesOf, removeRun } from './removal.ts';
 import type { AttachOptions, StopOptions, WaitCondition, WaitResult } from './requests.ts';
 import { Restarts, wantsRestart } from './restarts.ts';
 import { exitOf, type Running } from './running.ts';
@@ -90,8 +90,7 @@ export class Containers {
     const pending = (this.#pending.get(container.id) ?? []).filter(({ stream }) => !stream.destroyed);
     this.#pending.delete(container.id);
     const directory = guestDirectory(this.#facilities, container.id);
-    rmSync(directory, { recursive: true, force: true });
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeEmpty(directory);
     try {
       const connection = joinNetwork(this.#facilities, container);
       const start = startOf(this.#facilities, this.records, container, connection, {
@@ -173,10 +172,8 @@ export class Containers {
 
   /** Removes what a run leaves outside of its namespaces: cgroups, addresses, its run directory. Safe to repeat. */
   async #clean(container: Container, directory: string): Promise<void> {
-    const { hierarchies, networks } = this.#facilities;
-    networks.disconnect(container.id);
-    await removeCgroup(hierarchies, cgroupOf(this.#facilities, container));
-    await rm(directory, { recursive: true, force: true });
+    this.#facilities.networks.disconnect(container.id);
+    await removeRun(this.#facilities, container, directory);
   }
 
   async #afterEnd(id: string): Promise<void> {
@@ -329,7 +326,7 @@ export class Containers {
     const { id } = container;
     this.records.update(id, { state: { is: 'removing' } });
     await this.#clean(container, guestDirectory(this.#facilities, id));
-    await rm(containerDirectory(this.#facilities, id), { recursive: true, force: true });
+    await removeFilesOf(this.#facilities, container);
     this.records.remove(id);
     for (const { stream } of this.#pending.get(id) ?? []) stream.abandon();
     this.#pending.delete(id);
@@ -446,6 +443,17 @@ export async function joinGuard(directory: string, options: AttachOptions, strea
     stream.join(await openAttachment(directory, options, options.framed));
   } catch {
     stream.abandon();
+  }
+}
+
+/** A fresh run directory, whatever an earlier run left. */
+function makeEmpty(directory: string): void {
+  try {
+    mkdirSync(directory, { mode: 0o700 });
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST')) throw error;
+    rmSync(directory, { recursive: true });
+    mkdirSync(directory, { mode: 0o700 });
   }
 }
 

@@ -31,7 +31,7 @@ export async function createContainer(
     mkdirSync(directory, { recursive: true, mode: 0o710 });
     for (const part of ['upper', 'work', 'merged']) mkdirSync(`${directory}/${part}`, { mode: 0o755 });
     const mountPoints = await resolveMounts(facilities, records, container, image);
-    return records.update(id, { mountPoints });
+    return mountPoints.length === 0 ? container : records.update(id, { mountPoints });
   } catch (error) {
     await discard(facilities, records, container);
     throw error;

@@ -39,7 +39,9 @@ export interface SpecFacts {
   readonly initBinary: string;
 }
 
+// What does not change while the host runs.
 const modules = readSecurityModules();
+const maskedPaths = defaultMaskedPaths();
 const initTarget = '/sbin/docker-init';
 const noExecution = MS_NOSUID | MS_NOEXEC | MS_NODEV;
 
@@ -55,7 +57,7 @@ export function specOf(container: Container, facts: SpecFacts): GuestSpec {
     mounts: mountsOf(container, facts, namespaces),
     devices: devicesOf(container),
     links: defaultLinks,
-    maskedPaths: unconfined ? [] : (config.maskedPaths ?? defaultMaskedPaths()),
+    maskedPaths: unconfined ? [] : (config.maskedPaths ?? maskedPaths),
     readonlyPaths: unconfined ? [] : (config.readonlyPaths ?? defaultReadonlyPaths),
     namespaces,
     ...(namespaces.uts === 'new' ? { hostname: container.hostname, domainname: config.domainname } : {}),

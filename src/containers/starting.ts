@@ -1,5 +1,5 @@
 // From a container's record to its Start: everything that is looked up or decided anew at each start.
-import { writeFileSync } from 'node:fs';
+import { lstatSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { HolmError } from '../base/error.ts';
 import { createSteps, joinSteps } from '../cgroups/group.ts';
@@ -110,11 +110,31 @@ function writeNameFiles(container: Container, connection: Connection): void {
   writeFileSync(container.resolvConfPath, files.resolvConf);
 }
 
+const accountFiles = { passwd: '/etc/passwd', group: '/etc/group' } as const;
+/** Accounts of images, by their layers: these never change. */
+const imageAccounts = new Map<string, Accounts>();
+const mostRemembered = 64;
+
 /** Whom a process of a container runs as, by the accounts of its own files. */
 export function identityOf(container: Container, user: string): Identity {
-  const view = new RootView([container.upperDirectory, ...container.lowerDirectories]);
-  const accounts: Accounts = { passwd: view.readText('/etc/passwd') ?? '', group: view.readText('/etc/group') ?? '' };
-  return resolveUser(user, container.config.additionalGroups, accounts);
+  return resolveUser(user, container.config.additionalGroups, accountsOf(container));
+}
+
+function accountsOf({ upperDirectory, lowerDirectories }: Container): Accounts {
+  const isUntouched = Object.values(accountFiles).every(
+    (path) => lstatSync(`${upperDirectory}${path}`, { throwIfNoEntry: false }) === undefined,
+  );
+  if (!isUntouched) return readAccounts([upperDirectory, ...lowerDirectories]);
+  const key = lowerDirectories.join(':');
+  const known = imageAccounts.get(key) ?? readAccounts(lowerDirectories);
+  if (imageAccounts.size >= mostRemembered) imageAccounts.clear();
+  imageAccounts.set(key, known);
+  return known;
+}
+
+function readAccounts(directories: readonly string[]): Accounts {
+  const view = new RootView(directories);
+  return { passwd: view.readText(accountFiles.passwd) ?? '', group: view.readText(accountFiles.group) ?? '' };
 }
 
 /** The first process of another container whose namespaces are joined. */

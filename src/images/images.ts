@@ -8,19 +8,20 @@ import type { Digest } from '../base/digest.ts';
 import { HolmError } from '../base/error.ts';
 import { Locks } from '../base/locks.ts';
 import { log } from '../base/log.ts';
-import { type Manifest, mediaTypes, parseManifest } from '../content/oci.ts';
+import { type Manifest, parseManifest } from '../content/oci.ts';
 import { type TakenLayer, takeLayer } from '../layers/intake.ts';
-import { layerTypeOf, type NewImage, placeLayers, storeDocuments } from './admission.ts';
+import { layerTypeOf, type NewImage, type StoredImage, storeDocuments } from './admission.ts';
 import { Archive, type OnLayerProgress, type Stores } from './archive.ts';
 import { imagesOf } from './archive-images.ts';
 import { Catalogue } from './catalogue.ts';
 import { applyChanges } from './changes.ts';
 import { formatConfig, noDefaults } from './config.ts';
 import type { Image, ImageDefaults, Platform } from './image.ts';
-import { getImage } from './lookup.ts';
+import { Inventory } from './inventory.ts';
+import { getImage, imagesMeant } from './lookup.ts';
 import { hostPlatform, parsePlatform } from './platform.ts';
 import { ImageRecords } from './records.ts';
-import { familiarName, findReference, formatReference, parseReference, type Reference, withTag } from './reference.ts';
+import { familiarName, parseReference, type Reference, withTag } from './reference.ts';
 import { type ImageUser, planRemoval } from './removal.ts';
 import { type SavedImage, saveImages } from './save.ts';
 
@@ -54,6 +55,7 @@ export class Images {
   readonly #stores: Stores;
   readonly #records: ImageRecords;
   readonly #catalogue: Catalogue;
+  readonly #inventory: Inventory;
   readonly #usersOf: ImagesOptions['usersOf'];
   readonly #tell: NonNullable<ImagesOptions['onEvent']>;
   readonly #now: () => bigint;
@@ -63,6 +65,7 @@ export class Images {
     this.#stores = { content: options.content, layers: options.layers };
     this.#records = new ImageRecords(options.database);
     this.#catalogue = new Catalogue(options.layers);
+    this.#inventory = new Inventory(this.#stores, this.#records, this.#catalogue, options.usersOf);
     this.#usersOf = options.usersOf;
     this.#tell = options.onEvent ?? (() => undefined);
     this.#now = options.now ?? nowNanos;
@@ -114,51 +117,25 @@ export class Images {
 
   /** Writes a docker archive that is an OCI layout too. A name without a tag stands for all its tags. */
   async save(references: readonly string[]): Promise<Readable> {
-    const wanted = new Map<Digest, Set<string>>();
-    for (const text of references) {
-      for (const { image, name } of this.#named(text)) {
-        const names = wanted.get(image.id) ?? new Set();
-        if (name !== undefined) names.add(name);
-        wanted.set(image.id, names);
-      }
-    }
+    const meant = references.flatMap((text) => imagesMeant(this.#catalogue, text));
+    const names = new Map(meant.map(({ image }) => [image.id, new Set<string>()]));
+    for (const { image, name } of meant) if (name !== undefined) names.get(image.id)!.add(name);
+    const saved: SavedImage[] = [];
     const lease = this.#stores.content.acquire();
     try {
-      const saved: SavedImage[] = [];
-      for (const [id, names] of wanted) saved.push(await this.#savedImage(this.get(id), [...names].sort(), lease));
-      const archive = saveImages(saved, this.#stores.content, () => lease[Symbol.dispose]());
-      for (const { image, references: names } of saved) this.#tell('save', image.id, names[0] ?? image.id);
-      return archive;
+      for (const [id, its] of names) {
+        const image = this.get(id);
+        const manifest = await this.manifestOf(image);
+        for (const digest of [image.manifest, id, ...manifest.layers.map((layer) => layer.digest)]) lease.keep(digest);
+        const { manifestBytes } = this.#catalogue.record(id)!;
+        saved.push({ image, manifest, manifestBytes, references: [...its].sort() });
+      }
     } catch (error) {
       lease[Symbol.dispose]();
       throw error;
     }
-  }
-
-  /** The images that a text stands for, each with the name it was meant by. */
-  #named(text: string): readonly { image: Image; name?: string }[] {
-    const reference = findReference(text);
-    if (reference !== undefined && reference.tag === undefined && reference.digest === undefined) {
-      const repository = `${familiarName(reference)}:`;
-      const found = this.list().flatMap((image) =>
-        image.references.filter((name) => name.startsWith(repository)).map((name) => ({ image, name })),
-      );
-      if (found.length > 0) return found;
-    }
-    const image = this.get(text);
-    const name = reference === undefined ? '' : familiarName(withTag(reference));
-    return image.references.includes(name) ? [{ image, name }] : [{ image }];
-  }
-
-  async #savedImage(
-    image: Image,
-    references: readonly string[],
-    lease: { keep(digest: Digest): void },
-  ): Promise<SavedImage> {
-    const manifest = await this.manifestOf(image);
-    for (const digest of [image.manifest, image.id, ...manifest.layers.map((layer) => layer.digest)])
-      lease.keep(digest);
-    return { image, manifest, manifestBytes: this.#catalogue.record(image.id)?.manifestBytes ?? 0, references };
+    for (const { image, references: its } of saved) this.#tell('save', image.id, its[0] ?? image.id);
+    return saveImages(saved, this.#stores.content, () => lease[Symbol.dispose]());
   }
 
   /** The stored manifest of an image. */
@@ -223,18 +200,13 @@ export class Images {
   }
 
   #add(
-    stored: Awaited<ReturnType<typeof storeDocuments>>,
+    stored: StoredImage,
     references: readonly Reference[],
     takenWith: (diffId: Digest) => readonly TakenLayer[],
   ): Promise<Image> {
     return this.#locks.hold('images', async () => {
-      await placeLayers(stored, this.#stores, takenWith);
-      const taggedAt = this.#now();
-      const { id } = stored.record;
-      const names = references.map((reference) => ({ reference: formatReference(reference), image: id, taggedAt }));
-      this.#records.insert(stored.record, stored.layers, names);
-      await this.#publish();
-      return this.get(id);
+      await this.#inventory.add(stored, references, takenWith, this.#now());
+      return this.get(stored.record.id);
     });
   }
 
@@ -244,8 +216,7 @@ export class Images {
     const name = withTag(parsed);
     await this.#locks.hold('images', async () => {
       const image = this.get(reference);
-      this.#records.setReference({ reference: formatReference(name), image: image.id, taggedAt: this.#now() });
-      await this.#publish();
+      await this.#inventory.tag(image, name, this.#now());
       this.#tell('tag', image.id, familiarName(name));
     });
   }
@@ -256,7 +227,7 @@ export class Images {
       const image = this.get(reference);
       const plan = planRemoval(image, reference, options, this.#usersOf(image.id));
       const removed = await this.#remove(image, plan.untagged, plan.deleted);
-      await this.#collect();
+      await this.#inventory.collect();
       return removed;
     });
   }
@@ -276,7 +247,7 @@ export class Images {
       const removed: Removed[] = [];
       const before = this.#layersBytes();
       for (const image of doomed) removed.push(...(await this.#remove(image, image.references, true)));
-      await this.#collect();
+      await this.#inventory.collect();
       return { removed, bytes: before - this.#layersBytes() };
     });
   }
@@ -286,65 +257,16 @@ export class Images {
   }
 
   async #remove(image: Image, untagged: readonly string[], deleted: boolean): Promise<readonly Removed[]> {
-    const names = untagged.map((name) => formatReference(parseReference(name)));
-    const hide = this.#usersOf(image.id).length > 0;
-    this.#records.remove(names, deleted ? { id: image.id, hide } : undefined);
-    await this.#publish();
-    const removed: Removed[] = untagged.map((name) => ({ untagged: name }));
+    const layers = await this.#inventory.remove(image, untagged, deleted);
     for (const name of untagged) this.#tell('untag', image.id, name);
-    if (!deleted) return removed;
-    const needed = this.#catalogue.neededLayers();
-    const gone = image.layers.filter(({ chainId }) => !needed.has(chainId)).toReversed();
-    removed.push({ deleted: image.id }, ...gone.map(({ chainId }) => ({ deleted: chainId })));
-    this.#tell('delete', image.id, image.id);
-    return removed;
+    if (deleted) this.#tell('delete', image.id, image.id);
+    const gone = deleted ? [image.id, ...layers] : [];
+    return [...untagged.map((name) => ({ untagged: name })), ...gone.map((digest) => ({ deleted: digest }))];
   }
 
   /** Brings the stores in line with the records, whatever was interrupted; also lets go of what removed containers had kept. */
   recover(): Promise<void> {
-    return this.#locks.hold('images', async () => {
-      this.#catalogue.refresh(this.#records);
-      for (const { record, config } of this.#catalogue.all()) {
-        try {
-          const manifest = parseManifest(await this.#stores.content.readJson(record.manifest), record.manifest);
-          const layers = manifest.layers.map(({ digest }, at) => ({ blob: digest, diffId: config.diffIds[at]! }));
-          await placeLayers({ config, layers }, this.#stores, () => []);
-        } catch (error) {
-          log('error', 'Cannot use an image: a part of it is lost', { image: record.id, error });
-        }
-      }
-      await this.#collect();
-    });
-  }
-
-  /** Makes what the records say visible: in memory, and to other tools through the layout's index. */
-  async #publish(): Promise<void> {
-    this.#catalogue.refresh(this.#records);
-    const entries = this.#catalogue.all().map(({ record }) => ({
-      descriptor: { mediaType: record.manifestType, digest: record.manifest, size: record.manifestBytes },
-      references: this.#catalogue.find(record.id)?.references ?? [],
-    }));
-    const indexes = this.#catalogue.all().flatMap(({ record }) => record.index ?? []);
-    for (const digest of new Set(indexes)) {
-      const size = await this.#stores.content.sizeOf(digest);
-      if (size !== undefined)
-        entries.push({ descriptor: { mediaType: mediaTypes.index, digest, size }, references: [] });
-    }
-    await this.#stores.content.setIndex(entries);
-  }
-
-  /** Removes what no image needs any more: hidden images without a container, unpacked layers, blobs. */
-  async #collect(): Promise<void> {
-    for (const { record } of this.#catalogue.all()) {
-      if (record.hidden && this.#usersOf(record.id).length === 0)
-        this.#records.remove([], { id: record.id, hide: false });
-    }
-    await this.#publish();
-    const needed = this.#catalogue.neededLayers();
-    for (const { chainId } of this.#stores.layers.list()) {
-      if (!needed.has(chainId)) await this.#stores.layers.remove(chainId);
-    }
-    this.#records.forgetBlobs((await this.#stores.content.collect()).removed);
+    return this.#locks.hold('images', () => this.#inventory.recover());
   }
 
   /** Collects garbage when disposed of: what failed work leaves. Taken before the lease, so that it runs after its release. */
@@ -352,7 +274,7 @@ export class Images {
     const undo = new AsyncDisposableStack();
     undo.defer(() =>
       this.#locks
-        .hold('images', () => this.#collect())
+        .hold('images', () => this.#inventory.collect())
         .catch((error: unknown) => log('error', 'Cannot remove what failed work has left', { error })),
     );
     return undo;

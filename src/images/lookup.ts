@@ -46,3 +46,20 @@ function findByDigest(images: Directory, text: string): Image | undefined {
         image.references.some((one) => one.slice(0, one.lastIndexOf(':')) === repository),
     );
 }
+
+/** The images that a text stands for, each with the name it was meant by: a name without a tag stands for all its tags. */
+export function imagesMeant(images: Directory, text: string): readonly { image: Image; name?: string }[] {
+  const reference = findReference(text);
+  if (reference !== undefined && reference.tag === undefined && reference.digest === undefined) {
+    const repository = `${familiarName(reference)}:`;
+    const found = images
+      .list()
+      .flatMap((image) =>
+        image.references.filter((name) => name.startsWith(repository)).map((name) => ({ image, name })),
+      );
+    if (found.length > 0) return found;
+  }
+  const image = getImage(images, text);
+  const name = reference === undefined ? '' : familiarName(withTag(reference));
+  return image.references.includes(name) ? [{ image, name }] : [{ image }];
+}

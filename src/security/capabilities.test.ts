@@ -68,10 +68,7 @@ test('capabilitySteps() for root: bounding set cut, then capset', () => {
   assert.equal(data.readUInt32LE(4), 0xa80425fb);
   assert.equal(data.readUInt32LE(8), 0);
   assert.equal(data.readUInt32LE(12), 0);
-  assert.equal(
-    Buffer.from(after[0]!.args[0] as Uint8Array).toString('hex'),
-    '2205082000000000'.replace('2205', '2205'),
-  );
+  assert.equal(Buffer.from(after[0]!.args[0] as Uint8Array).toString('hex'), '2205082000000000');
 });
 
 test('capabilitySteps() for others: nothing held, unless ambient capabilities are asked for', () => {

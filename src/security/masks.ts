@@ -131,9 +131,9 @@ function mask(
     }),
     ...place(mount, target, `mask "${path}"`),
   ];
-  const otherwise = onlyIf(openBeneath(root, path, 0, target), overFile);
+  const otherwise = onlyIf(openBeneath(root, path, 'any', target), overFile);
   return [
-    ...onlyIf(openBeneath(root, path, O_DIRECTORY, target), [
+    ...onlyIf(openBeneath(root, path, 'directory', target), [
       ...overDirectory,
       { ...close(context), skipOnSuccess: otherwise.length },
     ]),
@@ -145,22 +145,17 @@ function mask(
 function writeProtect(root: Register, path: string, target: Register, mount: Register): Program {
   const what = `make "${path}" read-only`;
   const recursive = AT_EMPTY_PATH | AT_RECURSIVE;
-  return onlyIf(openBeneath(root, path, 0, target), [
+  return onlyIf(openBeneath(root, path, 'any', target), [
     step('open_tree', [target, '', recursive | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC], what, { result: mount }),
     step('mount_setattr', [mount, '', recursive, readOnlyAttributes, readOnlyAttributes.length], what),
     ...place(mount, target, what),
   ]);
 }
 
-function openBeneath(root: Register, path: string, flags: number, target: Register): Step {
+function openBeneath(root: Register, path: string, kind: 'directory' | 'any', target: Register): Step {
   return step(
     'openat2',
-    [
-      root,
-      path,
-      how(O_PATH | O_CLOEXEC | flags, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS),
-      howBytes,
-    ],
+    [root, path, kind === 'directory' ? asDirectory : asAnything, howBytes],
     `open "${path}" beneath the root`,
     { result: target, tolerate: [errno.ENOENT, errno.ENOTDIR], why: 'no link is followed on the way' },
   );
@@ -184,6 +179,10 @@ function how(flags: number, resolve: number): Uint8Array {
   bytes.writeBigUInt64LE(BigInt(resolve), 16);
   return bytes;
 }
+
+const withoutLinks = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+const asAnything = how(O_PATH | O_CLOEXEC, withoutLinks);
+const asDirectory = how(O_PATH | O_DIRECTORY | O_CLOEXEC, withoutLinks);
 
 const emptyAttributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 

@@ -16,15 +16,16 @@ import {
   thawSteps,
   updateSteps,
 } from '../../src/cgroups/group.ts';
-import { detectHierarchies, directoriesOf, locate } from '../../src/cgroups/hierarchy.ts';
+import { detectHierarchies, directoriesOf, type Hierarchies, locate } from '../../src/cgroups/hierarchy.ts';
 import { isFrozen, killCgroup, listGroups, processes, removeCgroup, waitFrozen } from '../../src/cgroups/kill.ts';
 import { exitFiles, readUsage, wasOutOfMemory } from '../../src/cgroups/usage.ts';
 import { AT_FDCWD, O_CLOEXEC } from '../../src/kernel/constants.ts';
 import { register, step } from '../../src/kernel/steps.ts';
 import { defaultDeviceRules, deviceAccess } from '../../src/security/devices.ts';
-import { testKeeper } from '../keeper/client.ts';
+import { eventually, testKeeper } from '../keeper/client.ts';
 
-const { kernel } = await testKeeper();
+const keeper = await testKeeper();
+const { kernel } = keeper;
 const h = detectHierarchies();
 const parent = `holm-test-${process.pid}`;
 const directory = register(7);
@@ -190,6 +191,32 @@ test('usage counts what a group does', async () => {
   await removeCgroup(h, path);
   const gone = readUsage(h, path);
   assert.deepEqual([gone.cpuTotalNanos, gone.memoryBytes, gone.pids], [0, 0, 0]);
+});
+
+test('v2 alone: a guest is cloned into its group, paused, killed; its exit comes with the group’s files', async (t) => {
+  if (h.unified === undefined) {
+    t.skip('this host has no cgroup v2');
+    return;
+  }
+  const alone: Hierarchies = { unified: h.unified, v1: [], swap: h.swap };
+  const path = `${parent}/cloned`;
+  const create = createSteps(alone, path, {}, { directory, devices: deviceAccess(defaultDeviceRules) });
+  const guest = await keeper.start('cat /proc/self/cgroup; head -c1 /dev/kmsg || echo denied; sleep 600 & sleep 600', {
+    before: create,
+    cgroup: directory,
+    exitFiles: [`${h.unified.mount}/${path}/cgroup.events`],
+    logged: true,
+  });
+  assert.ok(processes(alone, path).includes(guest.pid));
+  await eventually('the guest has written', () => guest.log().includes('denied'));
+  assert.match(guest.log(), new RegExp(`0::/(.*/)?${path}`));
+  await kernel.run(freezeSteps(alone, path));
+  await waitFrozen(alone, path);
+  await killCgroup(alone, path);
+  const exit = await guest.ended();
+  assert.deepEqual([exit.code, exit.signal], [137, 9]);
+  assert.match(exit.files[0]?.toString() ?? '', /^populated /m);
+  await removeCgroup(alone, path);
 });
 
 test('freeze, thaw, and kill while frozen', async () => {

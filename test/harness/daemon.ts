@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type CommandOptions, type CommandResult, command } from '../../scripts/command.ts';
 import { call, callLines, ping } from '../../scripts/engine-client.ts';
 import { cacheDirectory, dockerClient } from './docker-client.ts';
-import { busyboxImage } from './images.ts';
+import { busyboxImage, changedImage } from './images.ts';
 import { type Snapshot, settleLeftovers, takeSnapshot } from './leftovers.ts';
 import { inTerminal, Session } from './session.ts';
 import { sweep } from './sweep.ts';
@@ -91,6 +91,13 @@ export class TestDaemon implements AsyncDisposable {
     }
   }
 
+  /** Starts another holmd on the same directories, which must end by itself; rejects with what it said. */
+  async secondDaemon(): Promise<void> {
+    const second = await command([join(projectRoot, 'bin/holmd'), ...this.#flags], { timeoutMs: 10_000 });
+    assert.ok(!second.timedOut, 'the second holmd runs on');
+    throw new Error(second.output);
+  }
+
   /** Ends holmd as a power cut would. */
   async kill9(): Promise<void> {
     await this.#end('SIGKILL', 5000);
@@ -154,15 +161,23 @@ export class TestDaemon implements AsyncDisposable {
     });
   }
 
-  /** A request to the API, with its JSON answer. */
-  request(method: string, path: string): Promise<unknown> {
-    return call(this.socket, method, path);
+  /** A request to the API, with its JSON answer; undefined for 404. */
+  request(method: string, path: string, body?: unknown): Promise<unknown> {
+    return call(this.socket, method, path, body === undefined ? {} : { body });
   }
 
   /** The first element of `docker inspect`. */
   async inspect<T>(reference: string): Promise<T> {
     const list = JSON.parse(await this.succeed(['inspect', reference])) as readonly T[];
     return list[0]!;
+  }
+
+  /** Loads an image that is busybox:test with a layer over it for each change, made in an empty directory. */
+  async loadChanged(tag: string, ...changes: readonly ((root: string) => void)[]): Promise<void> {
+    const archive = join(this.names.directory, 'changed.tar');
+    await changedImage(tag, archive, ...changes);
+    await this.succeed(['load', '-q', '-i', archive]);
+    rmSync(archive);
   }
 
   /** Makes "debian:bookworm" from Debian's packages, or loads what an earlier run made. */

@@ -74,6 +74,29 @@ export async function makeBusyboxRoot(root: string): Promise<void> {
   writeFileSync(join(root, 'etc/group'), `${groups.join('\n')}\n`);
 }
 
+/** Makes a docker archive of an image that is busybox:test and, over it, the layers that the changes make in empty directories. */
+export async function changedImage(
+  tag: string,
+  archive: string,
+  ...changes: readonly ((root: string) => void)[]
+): Promise<void> {
+  const work = mkdtempSync(join(tmpdir(), 'holm-changed-'));
+  try {
+    await output(['tar', '-C', work, '-xf', await busyboxImage(), 'layer0.tar']);
+    const layers = [join(work, 'layer0.tar')];
+    for (const change of changes) {
+      const root = join(work, `root${layers.length}`);
+      mkdirSync(root);
+      change(root);
+      layers.push(`${root}.tar`);
+      await packRoot(root, `${root}.tar`);
+    }
+    await packImage({ tag, layers, config: { Cmd: ['sh'] } }, archive);
+  } finally {
+    rmSync(work, { recursive: true });
+  }
+}
+
 /** Packs a directory as a layer: names in order, one time for all, so that it is the same each time. */
 export async function packRoot(root: string, layer: string): Promise<void> {
   await output(['tar', '-C', root, '--numeric-owner', '--sort=name', `--mtime=${created}`, '-cf', layer, '.']);

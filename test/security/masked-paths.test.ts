@@ -1,13 +1,10 @@
 // CVE-2025-31133, CVE-2025-52565 and CVE-2025-52881: what masks, binds the console over, or writes to /proc for a container is
 // led elsewhere by links or by mounts in the image: /dev/null, /dev/console, /dev/pts, /proc itself.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { daemonForFile } from '../harness/daemon.ts';
-import { busyboxImage, packImage, packRoot } from '../harness/images.ts';
 
 const daemon = await daemonForFile();
 const corePattern = readFileSync('/proc/sys/kernel/core_pattern', 'utf8');
@@ -21,23 +18,6 @@ const checkMasks = `
   echo h 2>/dev/null > /proc/sysrq-trigger && echo "sysrq-trigger is writable"
   grep " /proc " /proc/mounts | grep -q "^proc /proc proc" || echo "/proc is not proc"
   true`;
-
-/** An image that is busybox:test with a second layer, made by `change` in an empty directory. */
-async function imageBy(tag: string, change: (root: string) => void): Promise<void> {
-  const work = mkdtempSync(join(tmpdir(), 'holm-masks-'));
-  try {
-    mkdirSync(join(work, 'root'));
-    change(join(work, 'root'));
-    const layers = [join(work, 'base.tar'), join(work, 'change.tar')];
-    const [base = '', changed = ''] = layers;
-    writeFileSync(base, execFileSync('tar', ['-xOf', await busyboxImage(), 'layer0.tar'], { maxBuffer: 1 << 28 }));
-    await packRoot(join(work, 'root'), changed);
-    await packImage({ tag, layers, config: { Cmd: ['sh'] } }, join(work, 'image.tar'));
-    await daemon.succeed(['load', '-q', '-i', join(work, 'image.tar')]);
-  } finally {
-    rmSync(work, { recursive: true });
-  }
-}
 
 const images: readonly (readonly [name: string, change: (root: string) => void])[] = [
   [
@@ -60,7 +40,7 @@ const images: readonly (readonly [name: string, change: (root: string) => void])
 
 for (const [name, change] of images) {
   test(`masks hold, or nothing starts, where ${name}`, async () => {
-    await imageBy('evil:1', change);
+    await daemon.loadChanged('evil:1', change);
     for (const options of [[], ['-t'], ['--read-only']]) {
       const result = await daemon.docker(['run', '--rm', ...options, 'evil:1', 'sh', '-c', checkMasks]);
       if (result.code === 0) assert.equal(result.stdout, '', options.join(' '));
@@ -108,7 +88,7 @@ for (const options of overProc) {
 }
 
 test('a link to /proc as mount point is refused, or stays harmless', async () => {
-  await imageBy('proclink:1', (root) => {
+  await daemon.loadChanged('proclink:1', (root) => {
     symlinkSync('/proc', join(root, 'p'));
     symlinkSync('/proc/self/attr', join(root, 'attr'));
   });
@@ -121,7 +101,7 @@ test('a link to /proc as mount point is refused, or stays harmless', async () =>
 
 test('a sysctl is written to the container and not to the host', async () => {
   const own = readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8');
-  await imageBy('evil:2', (root) => symlinkSync('/proc/1/root/proc', join(root, 'proc')));
+  await daemon.loadChanged('evil:2', (root) => symlinkSync('/proc/1/root/proc', join(root, 'proc')));
   const options = ['--sysctl', 'net.ipv4.ip_unprivileged_port_start=81', '--sysctl', 'kernel.shm_rmid_forced=1'];
   const script = 'cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/kernel/shm_rmid_forced';
   assert.equal(await daemon.succeed(['run', '--rm', ...options, 'busybox:test', 'sh', '-c', script]), '81\n1');

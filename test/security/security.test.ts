@@ -1,10 +1,11 @@
 // What src/security computes, carried out by the kernel: filters it accepts and that do what they say, masks over a real
 // /proc, capabilities gone, device programs that the verifier takes. Each program runs in a child of the keeper.
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { detectHierarchies } from '../../src/cgroups/hierarchy.ts';
+import { removeCgroup } from '../../src/cgroups/kill.ts';
 import * as linux from '../../src/kernel/constants.ts';
 import type { Outcome } from '../../src/kernel/kernel.ts';
 import { type Program, type Register, Registers, register, step } from '../../src/kernel/steps.ts';
@@ -14,7 +15,7 @@ import {
   processCapabilities,
   readHostCapabilities,
 } from '../../src/security/capabilities.ts';
-import { defaultDeviceRules, deviceAccess, everyDevice } from '../../src/security/devices.ts';
+import { type DeviceRule, defaultDeviceRules, deviceAccess, everyDevice } from '../../src/security/devices.ts';
 import { checkNullDevice, defaultMaskedPaths, defaultReadonlyPaths, maskSteps } from '../../src/security/masks.ts';
 import { keyringSteps, noNewPrivilegesSteps } from '../../src/security/process.ts';
 import { oomScoreSteps, rlimitSteps } from '../../src/security/rlimits.ts';
@@ -232,27 +233,41 @@ test('limits, score, keyring', async () => {
   }
 });
 
-test('the verifier takes the device programs', async (t) => {
-  const { unified } = detectHierarchies();
+test('the verifier takes the device programs, and they decide', async (t) => {
+  const hierarchies = detectHierarchies();
+  const { unified } = hierarchies;
   if (unified === undefined) {
     t.skip('this host has no cgroup v2');
     return;
   }
-  const group = `${unified.mount}/holm-test-${process.pid}`;
-  mkdirSync(group);
-  try {
-    for (const rules of [
-      defaultDeviceRules,
-      everyDevice,
-      [],
-      [...defaultDeviceRules, { allow: false, type: 'char', major: 1, access: 'w' } as const],
-    ]) {
-      await inChild([
+  const denied: DeviceRule = { allow: false, type: 'char', major: 1, minor: 3, access: 'w' };
+  const cases: [readonly DeviceRule[], nullRead: boolean, nullWrite: boolean, kmsg: boolean][] = [
+    [defaultDeviceRules, true, true, false],
+    [everyDevice, true, true, true],
+    [[], false, false, false],
+    [[...defaultDeviceRules, denied], true, false, false],
+  ];
+  for (const [at, [rules, ...expected]] of cases.entries()) {
+    const path = `holm-test-${process.pid}-${at}`;
+    const group = `${unified.mount}/${path}`;
+    mkdirSync(group);
+    try {
+      const opened = [register(1), register(2), register(3)];
+      const open = (device: string, flags: number, result: Register): Program => [
+        step('openat2', [AT_FDCWD, device, openHow(flags), 24], 'open', { result, tolerate: [errno.EPERM] }),
+      ];
+      const outcome = await inChild([
+        step('write_file', [AT_FDCWD, `${group}/cgroup.procs`, Buffer.from('0'), O_WRONLY], 'join'),
         step('openat2', [AT_FDCWD, group, openHow(O_RDONLY), 24], 'open the group', { result: fd }),
         step('device_filter', [fd, deviceAccess(rules).program], 'set device rules'),
+        ...open('/dev/null', O_RDONLY, opened[0]!),
+        ...open('/dev/null', O_WRONLY, opened[1]!),
+        ...open('/dev/kmsg', O_RDONLY, opened[2]!),
       ]);
+      const got = opened.map((result) => outcome.register(result) >= 0);
+      assert.deepEqual(got, expected, String(at));
+    } finally {
+      await removeCgroup({ unified, v1: [], swap: false }, path);
     }
-  } finally {
-    rmdirSync(group);
   }
 });

@@ -1,5 +1,5 @@
 // `holm cp`. What lands where follows docker: into a directory that exists, else under the name given; "dir/." means its content.
-import { lstat, stat } from 'node:fs/promises';
+import { lstat, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, posix, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -75,7 +75,7 @@ async function copyOut(client: Client, from: Place, to: string, options: Options
 /** The path on the host that the source becomes. */
 async function hostTarget(to: string, base: string, sourceIsDirectory: boolean): Promise<string> {
   const info = await stat(to).catch(() => undefined);
-  const path = resolve(to);
+  const path = info === undefined ? resolve(to) : await realpath(to);
   if (info?.isDirectory()) return base === '.' ? path : resolve(path, base);
   if (info !== undefined && (sourceIsDirectory || endsWithSlash(to)))
     throw new HolmError('conflict', 'cannot copy directory');

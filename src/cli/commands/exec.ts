@@ -1,5 +1,5 @@
 // `holm exec`: create the exec, start it on a hijacked connection, follow its streams, give its exit code.
-import { escapePath } from '../client.ts';
+import { type Client, escapePath } from '../client.ts';
 import type { Invocation } from '../command.ts';
 import { readEnvironment } from '../run/files.ts';
 import { joinStreams } from '../streams.ts';
@@ -46,6 +46,14 @@ export async function exec({ flags, positionals, client }: Invocation): Promise<
   } finally {
     unfollow();
   }
-  const { ExitCode: code } = await client.json<{ ExitCode: number | null }>('GET', `${path}/json`);
-  return code ?? 0;
+  return exitCodeOf(client, path);
+}
+
+/** The record of the end may come a moment after the end of the output. */
+async function exitCodeOf(client: Client, path: string): Promise<number> {
+  for (let waitMs = 2; ; waitMs *= 2) {
+    const { Running, ExitCode } = await client.json<{ Running: boolean; ExitCode: number | null }>('GET', `${path}/json`);
+    if (!Running || waitMs > 2000) return ExitCode ?? 0;
+    await new Promise((resolve) => setTimeout(resolve, waitMs));
+  }
 }

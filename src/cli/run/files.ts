@@ -8,9 +8,9 @@ export function readEnvironment(files: readonly string[], given: readonly string
   return [...fromFiles, ...given.map((one) => expand(checked(one)) ?? one)];
 }
 
-/** Labels of the files, then those given. */
+/** Labels of the files, then those given; in a file a key alone is no label. */
 export function readLabels(files: readonly string[], given: readonly string[]): Record<string, string> {
-  return toMap([...files.flatMap(readLines), ...given]);
+  return toMap([...files.flatMap(readLines).filter((line) => line.includes('=')), ...given]);
 }
 
 /** "a=b" and "c" to { a: 'b', c: '' }, ordered by key as docker sends them. */

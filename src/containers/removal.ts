@@ -1,0 +1,50 @@
+// What a container leaves on disk, and its removal. The usual container has written nothing: a few calls of the keeper
+// remove it; only what has content goes the slow way.
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { removeSteps } from '../cgroups/group.ts';
+import { removeCgroup } from '../cgroups/kill.ts';
+import { AT_FDCWD, errno } from '../kernel/constants.ts';
+import { type Program, step } from '../kernel/steps.ts';
+import type { Container } from './container.ts';
+import { cgroupOf, containerDirectory, type Facilities } from './facilities.ts';
+
+const AT_REMOVEDIR = 0x200;
+
+/** Removes what a run leaves outside of its namespaces: its cgroups and its run directory. Safe to repeat. */
+export async function removeRun(facilities: Facilities, container: Container, directory: string): Promise<void> {
+  const { kernel, hierarchies } = facilities;
+  const cgroup = cgroupOf(facilities, container);
+  const groups = removeSteps(hierarchies, cgroup).map((one) => ({ ...one, tolerate: 'any' as const }));
+  await kernel.run([
+    ...groups,
+    ...removeFiles([`${directory}/exit`, `${directory}/guard.sock`]),
+    removeDirectory(directory),
+  ]);
+  await removeCgroup(hierarchies, cgroup);
+  if (existsSync(directory)) await rm(directory, { recursive: true, force: true });
+}
+
+/** Removes a container's own directory. Safe to repeat. */
+export async function removeFilesOf(facilities: Facilities, container: Container): Promise<void> {
+  const directory = containerDirectory(facilities, container.id);
+  await facilities.kernel.run([
+    ...removeFiles(
+      ['hostname', 'hosts', 'resolv.conf', `${container.id}-json.log`].map((name) => `${directory}/${name}`),
+    ),
+    ...['upper', 'merged', 'work/index', 'work/work', 'work', ''].map((name) =>
+      removeDirectory(`${directory}/${name}`),
+    ),
+  ]);
+  if (existsSync(directory)) await rm(directory, { recursive: true, force: true });
+}
+
+function removeFiles(paths: readonly string[]): Program {
+  return paths.map((path) =>
+    step('unlinkat', [AT_FDCWD, path, 0], `remove "${path}"`, { tolerate: [errno.ENOENT, errno.ENOTDIR] }),
+  );
+}
+
+function removeDirectory(path: string): Program[number] {
+  return step('unlinkat', [AT_FDCWD, path, AT_REMOVEDIR], `remove "${path}"`, { tolerate: 'any' });
+}
