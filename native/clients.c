@@ -70,15 +70,6 @@ static void spill(struct client *c, struct iovec *parts, int count) {
         }
 }
 
-static void advance(struct iovec *parts, size_t sent) {
-    for (; sent > 0; parts++) {
-        size_t taken = sent < parts->iov_len ? sent : parts->iov_len;
-        parts->iov_base = (u8 *)parts->iov_base + taken;
-        parts->iov_len -= taken;
-        sent -= taken;
-    }
-}
-
 static bool wait_writable(int fd) {
     struct pollfd one = {fd, POLLOUT, 0};
     return poll(&one, 1, GRACE_MS) > 0;
@@ -100,6 +91,7 @@ static void send_parts(struct client *c, struct iovec *parts, int count) {
 }
 
 static void drain_spill(struct client *c) {
+    note_touched(sizeof scratch);
     while (has_backlog(c)) {
         ssize_t got = pread(c->spill, scratch, sizeof scratch, c->begin);
         ssize_t sent = got > 0 ? send(c->fd, scratch, (size_t)got, MSG_DONTWAIT | MSG_NOSIGNAL) : -1;
@@ -215,6 +207,7 @@ static void end_input(struct client *c) {
 static void read_input(struct client *c, bool hung_up) {
     ssize_t got = recv(c->fd, scratch, sizeof scratch, MSG_PEEK | MSG_DONTWAIT), taken = got;
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (got > 0) note_touched((size_t)got);
     if (got <= 0) {
         if (hung_up || got < 0) c->no_output = true;
         return end_input(c);

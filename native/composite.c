@@ -104,9 +104,11 @@ static bool take_message(const struct nlmsghdr *head, const u8 *body, size_t len
     if (done && length >= sizeof *head + sizeof code) memcpy(&code, body + sizeof *head, sizeof code);
     if (done && code < 0 && *error == 0) *error = -code;
     if (!done || code < 0) {
-        u8 *at = reserve(&outputs, length);
-        if (!at) *error = ENOBUFS;
-        else memcpy(at, body, length), outputs.used += length;
+        u8 *at = reserve(&outputs, NLMSG_ALIGN(length));
+        if (!at) return *error = ENOBUFS, done;
+        memset(at + length, 0, NLMSG_ALIGN(length) - length);
+        memcpy(at, body, length);
+        outputs.used += NLMSG_ALIGN(length);
     }
     return done;
 }

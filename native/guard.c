@@ -20,11 +20,18 @@ _Alignas(4096) u8 scratch[CHUNK];
 static _Alignas(4096) u8 chunks[2][LINE + CHUNK]; // the start of a line that has not ended yet, then what was read
 static size_t kept[2];
 static i64 started_ms, drain_until; // drain_until: 0 while the guest runs
+static i64 touched_ms;
 static bool listening_for_output, dirty;
 static struct { int code, signal; i64 seconds; u32 nanoseconds, files; } record;
 
 void note_start(struct guest *g) {
     clock_gettime(CLOCK_REALTIME, &g->started);
+}
+
+void note_touched(size_t bytes) {
+    if (bytes <= 4096) return; // a page is not worth it
+    dirty = true;
+    touched_ms = now_ms();
 }
 
 void close_input(void) {
@@ -69,7 +76,7 @@ static bool read_output(int i, size_t most) {
     if (got < 0 && errno == EINTR) return true;
     if (got < 0 && errno == EAGAIN) return false;
     if (got <= 0) return end_output(i), false;
-    dirty = true;
+    note_touched((size_t)got);
     pass_on(i, (size_t)got, false);
     return true;
 }
@@ -161,7 +168,7 @@ static void serve(void) {
     polls[POLL_INPUT] = (struct pollfd){guest->input_full ? guest->input : -1, POLLOUT, 0};
     int count = poll_clients(polls + POLL_CLIENTS);
     int ready = poll(polls, (nfds_t)(POLL_CLIENTS + count), time_left());
-    if (ready == 0 && dirty) save_memory();
+    if (dirty && now_ms() - touched_ms >= IDLE_MS) save_memory();
     if (ready < 0) return;
     if (polls[POLL_INPUT].revents) guest->input_full = false;
     for (int i = 0; i < 2; i++)

@@ -4,7 +4,7 @@
 #include <poll.h>
 #include <time.h>
 
-enum { LINE = 16 << 10, CHUNK = 64 << 10, MOST_CLIENTS = 256 };
+enum { LINE = 16 << 10, CHUNK = 128 << 10, MOST_CLIENTS = 256 };
 enum { WITH_STDIN = 1, WITH_STDOUT = 2, WITH_STDERR = 4 };
 
 struct guest {
@@ -23,6 +23,7 @@ _Noreturn void live_as_guard(struct start *start, struct guest *guest);
 void close_input(void);
 extern struct guest *guest;
 extern u8 scratch[CHUNK];
+void note_touched(size_t bytes); // of a buffer that is given back when it was not needed for a while
 
 // log.c: takes whole lines, and what is left of 16 KiB or more; says how many bytes it took. With end it takes all.
 bool open_log(const struct start *start);

@@ -42,6 +42,7 @@ char *put_text(char *at, const char *text);
 char *put_decimal(char *at, i64 number);
 i64 now_ms(void);
 bool write_all(int fd, const void *bytes, size_t length);
+void advance(struct iovec *parts, size_t sent);
 bool send_all(int fd, struct iovec *parts, int count);
 extern int lock_file;
 void lock_connection(int fd, bool locked);

@@ -88,6 +88,17 @@ static bool plain(u8 byte) {
     return !special[byte];
 }
 
+// Whether eight bytes are all plain: none below 0x20 or above 0x7F, none of \ < > " & (which differ in one bit from each other).
+static bool plain_word(const u8 *s) {
+    const u64 ones = 0x0101010101010101, tops = ones << 7;
+    u64 w, angle, quote, backslash;
+    memcpy(&w, s, sizeof w);
+    angle = (w | 2 * ones) ^ '>' * ones;
+    quote = (w | 4 * ones) ^ '&' * ones;
+    backslash = w ^ '\\' * ones;
+    return !((w | (w - 0x20 * ones) | (angle - ones) | (quote - ones) | (backslash - ones)) & tops);
+}
+
 static u8 *put_ascii(u8 *at, u8 byte) {
     static const char hex[] = "0123456789abcdef";
     if (byte == '"' || byte == '\\') return put(at, (u8[]){'\\', byte}, 2);
@@ -100,6 +111,7 @@ static u8 *put_ascii(u8 *at, u8 byte) {
 static u8 *put_escaped(u8 *at, const u8 *s, const u8 *end) {
     while (s < end) {
         const u8 *run = s;
+        while (end - s >= 8 && plain_word(s)) s += 8;
         while (s < end && plain(*s)) s++;
         at = put(at, run, (size_t)(s - run));
         if (s == end) break;

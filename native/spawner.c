@@ -27,8 +27,8 @@ struct guard_record { int pid; u32 serial, tag; };
 
 static struct connection connections[MOST_CONNECTIONS];
 static int connection_count, listener = -1, children_signal = -1;
-static struct guard_record *guards;
-static u32 guard_count, guard_room, last_serial;
+static struct buffer guards; // of guard_record
+static u32 last_serial;
 u32 current_tag;
 
 static void drop_payload(struct connection *c) {
@@ -57,8 +57,12 @@ static void open_connection(int fd) {
     else close(fd);
 }
 
-static void answer(struct connection *c, int error, enum phase phase) {
-    if (!send_result(c->fd, c->frame.tag, (struct failure){error, phase, 0}, 0)) shutdown(c->fd, SHUT_RDWR);
+static void answer(struct connection *c, u32 tag, struct failure failure) {
+    if (!send_result(c->fd, tag, failure, 0)) shutdown(c->fd, SHUT_RDWR);
+}
+
+static void refuse(struct connection *c, int error, enum phase phase) {
+    answer(c, c->frame.tag, (struct failure){error, phase, 0});
 }
 
 // In the child: only the connection that asked is kept; what programs opened before by RUN stays open.
@@ -74,58 +78,54 @@ static void enter_child(struct connection *own) {
 }
 
 static void remember_guard(int pid, struct connection *c) {
-    if (guard_count == guard_room) {
-        u32 room = guard_room ? guard_room * 2 : 256;
-        void *bytes = mmap(NULL, room * sizeof *guards, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (bytes == MAP_FAILED) return;
-        if (guards) {
-            memcpy(bytes, guards, guard_count * sizeof *guards);
-            munmap(guards, guard_room * sizeof *guards);
-        }
-        guards = bytes;
-        guard_room = room;
-    }
-    guards[guard_count++] = (struct guard_record){pid, c->serial, c->frame.tag};
+    struct guard_record *guard = (struct guard_record *)(void *)reserve(&guards, sizeof *guard);
+    if (!guard) return;
+    *guard = (struct guard_record){pid, c->serial, c->frame.tag};
+    guards.used += sizeof *guard;
 }
 
-static void answer_for(struct guard_record *guard) {
-    for (int i = 0; i < connection_count; i++) {
-        struct connection *c = &connections[i];
-        if (c->serial == guard->serial && c->fd >= 0)
-            send_result(c->fd, guard->tag, (struct failure){ECANCELED, PROGRAM, 0}, 0);
+// Takes it out of the records; the last one moves into its place.
+static bool forget_guard(int pid, struct guard_record *guard) {
+    struct guard_record *all = (struct guard_record *)(void *)guards.bytes;
+    for (size_t i = 0; i < guards.used / sizeof *all; i++) {
+        if (all[i].pid != pid) continue;
+        *guard = all[i];
+        all[i] = all[(guards.used -= sizeof *all) / sizeof *all];
+        return true;
     }
+    return false;
 }
 
 static void reap_children(void) {
     struct signalfd_siginfo info;
+    struct guard_record guard;
     int status;
     while (read(children_signal, &info, sizeof info) > 0) {}
-    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
-        for (u32 i = 0; i < guard_count; i++) {
-            if (guards[i].pid != pid) continue;
-            reset_registers();
-            if (WIFSIGNALED(status)) answer_for(&guards[i]);
-            guards[i] = guards[--guard_count];
-            break;
-        }
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+        if (!forget_guard(pid, &guard) || !WIFSIGNALED(status)) continue;
+        reset_registers();
+        for (int i = 0; i < connection_count; i++)
+            if (connections[i].serial == guard.serial && connections[i].fd >= 0)
+                answer(&connections[i], guard.tag, (struct failure){ECANCELED, PROGRAM, 0});
+    }
 }
 
 static void serve_run(struct connection *c, struct program *program) {
-    struct failure failure = run_program(program, PROGRAM, 0);
-    if (!send_result(c->fd, c->frame.tag, failure, 0)) shutdown(c->fd, SHUT_RDWR);
+    answer(c, c->frame.tag, run_program(program, PROGRAM, 0));
     if (outputs.room > 1 << 18) release(&outputs);
 }
 
 static void serve_fork(struct connection *c, struct program *program) {
     static u8 rest[1 << 16];
     pid_t pid = fork();
-    if (pid < 0) answer(c, errno, CLONE);
+    if (pid < 0) refuse(c, errno, CLONE);
     if (pid != 0) {
         if (pid > 0) close_connection(c);
         return;
     }
     enter_child(c);
     registers[0] = c->fd;
+    lock_file = -1; // nobody else writes to this connection
     struct timeval forever = {0};
     setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &forever, sizeof forever);
     struct failure failure = run_program(program, PROGRAM, 0);
@@ -137,7 +137,7 @@ static void serve_fork(struct connection *c, struct program *program) {
 
 static void serve_start(struct connection *c, struct start *start) {
     pid_t pid = fork();
-    if (pid < 0) answer(c, errno, CLONE);
+    if (pid < 0) refuse(c, errno, CLONE);
     if (pid > 0) remember_guard(pid, c);
     if (pid != 0) return;
     enter_child(c);
@@ -153,9 +153,9 @@ static void serve_frame(struct connection *c) {
     current_tag = c->frame.tag;
     if (c->frame.kind == START) {
         if (decode_start(&cursor, &start)) serve_start(c, &start);
-        else answer(c, EBADMSG, REFUSED);
+        else refuse(c, EBADMSG, REFUSED);
     } else if (!decode_program(&cursor, place, &program) || cursor.at != cursor.end || (place == CHILD && c->fd == MAIN))
-        answer(c, EBADMSG, REFUSED);
+        refuse(c, EBADMSG, REFUSED);
     else if (c->frame.kind == RUN) serve_run(c, &program);
     else serve_fork(c, &program);
 }
@@ -223,7 +223,9 @@ int spawner(const char *path) {
     prepare_descriptors();
     watch_children();
     listener = listen_at(path);
-    if (listener < 0 || stat(path, &bound) < 0) return false;
+    if (listener < 0 || stat(path, &bound) < 0 || chdir("/") < 0) return false;
+    umask(022);
+    signal(SIGPIPE, SIG_IGN);
     open_connection(MAIN);
     while (connection_count > 0 && connections[0].fd == MAIN) {
         static struct pollfd polls[2 + MOST_CONNECTIONS];

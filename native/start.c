@@ -24,6 +24,7 @@
 #ifndef TIOCGPTPEER
 #define TIOCGPTPEER _IO('T', 0x41)
 #endif
+enum { OUTPUT_PIPE = 256 << 10 };
 enum stage_news { FAILED, READY, TERMINAL_OPENED };
 struct stage_message { u32 news, step; int error; };
 struct clone_parameters { u64 flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup; };
@@ -79,7 +80,6 @@ long open_terminal(const char *ptmx, u16 rows, u16 columns) {
     int peer = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (peer < 0 || !send_master(master)) return -errno;
     close(master);
-    setsid(); // fails only if it leads a session already
     if (ioctl(peer, TIOCSCTTY, 0) < 0) return -errno;
     for (int fd = 0; fd < 3; fd++)
         if (dup2(peer, fd) < 0) return -errno;
@@ -88,10 +88,13 @@ long open_terminal(const char *ptmx, u16 rows, u16 columns) {
 
 static _Noreturn void live_as_stage(struct start *start, int standard[3]) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    setsid(); // in no group with its guard: the guest's kill(0) must not reach that
     handle_signals(SIG_DFL);
     close(guard_end);
     for (int fd = 0; fd < 3; fd++)
         if (standard[fd] >= 0) dup2(standard[fd], fd);
+    int high = fcntl(stage_end, F_DUPFD_CLOEXEC, 100); // out of the way of the program's dup3
+    if (high >= 0) stage_end = high;
     syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
     if (chdir("/") < 0) _exit(125);
     struct failure failure = run_program(&start->stage, IN_STAGE, 0);
@@ -106,7 +109,9 @@ static bool make_pipe(int *ours, int *theirs, bool ours_reads) {
     if (pipe2(ends, O_CLOEXEC) < 0) return false;
     *ours = ends[!ours_reads];
     *theirs = ends[ours_reads];
-    return fcntl(*ours, F_SETFL, O_NONBLOCK) == 0 || true;
+    fcntl(*ours, F_SETFL, O_NONBLOCK);
+    if (ours_reads) fcntl(*ours, F_SETPIPE_SZ, OUTPUT_PIPE); // fewer changes between guest and guard; memory only where it is filled
+    return true;
 }
 
 static bool make_pipes(struct start *start, struct guest *guest, int standard[3]) {
@@ -129,9 +134,10 @@ static struct failure clone_failure(u32 step) {
 }
 
 // Steps of this phase are counted in the order that docs/keeper.md gives.
-static struct failure bear(struct start *start, struct guest *guest, pid_t group_to_leave_for) {
+static struct failure bear(struct start *start, struct guest *guest) {
     int standard[3] = {-1, -1, -1}, pair[2];
     if (chdir(start->directory) < 0) return clone_failure(0);
+    unlink("exit"); // of an earlier life
     if ((guest->listener = listen_at("guard.sock")) < 0) return clone_failure(1);
     if (!open_log(start)) return clone_failure(2);
     if (!make_pipes(start, guest, standard) || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) return clone_failure(3);
@@ -141,9 +147,6 @@ static struct failure bear(struct start *start, struct guest *guest, pid_t group
     guest->pid = clone_stage(start, guest);
     if (guest->pid < 0) return clone_failure(4);
     if (guest->pid == 0) live_as_stage(start, standard);
-    // The stage stays behind in a group without a leader: it may call setsid, and no kill(0) of the guest reaches its guard.
-    setpgid(0, group_to_leave_for);
-    setsid();
     close(stage_end);
     stage_end = -1;
     for (int fd = 0; fd < 3; fd++)
@@ -205,16 +208,15 @@ static struct start *keep_fields(u8 *payload, size_t length, struct start *start
 void become_guard(int connection, u32 tag, struct start *given, u8 *payload, size_t length) {
     static struct start start;
     static struct guest guest = {.pidfd = -1, .input = -1, .output = {-1, -1}, .peer = -1, .listener = -1};
-    pid_t spawners_group = getpgrp();
     start = *given;
     guest.start = &start;
-    setpgid(0, 0);
+    setsid();
     dup2(0, 2);
     handle_signals(SIG_IGN);
     set_title(start.title);
     struct failure failure = run_program(&start.before, PROGRAM, 0);
     if (failure.error) give_up(&guest, connection, tag, failure);
-    failure = bear(&start, &guest, spawners_group);
+    failure = bear(&start, &guest);
     if (failure.error && guest.pid > 0) { // the stage's own failure explains the guard's better
         struct failure earlier = await_stage(&guest, MSG_DONTWAIT);
         if (earlier.error && earlier.error != ECHILD) failure = earlier;
@@ -224,7 +226,7 @@ void become_guard(int connection, u32 tag, struct start *given, u8 *payload, siz
     note_start(&guest);
     failure = await_stage(&guest, 0);
     if (failure.error) give_up(&guest, connection, tag, failure);
-    if (!send_result(connection, tag, failure, guest.pid)) {} // the guest lives on all the same
+    send_result(connection, tag, failure, guest.pid); // where nobody listens any more, the guest lives on all the same
     release(&outputs);
     live_as_guard(guest.start = keep_fields(payload, length, &start), &guest);
 }

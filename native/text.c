@@ -43,6 +43,16 @@ bool write_all(int fd, const void *bytes, size_t length) {
     return true;
 }
 
+// Takes so many bytes off the front of the parts.
+void advance(struct iovec *parts, size_t sent) {
+    for (; sent > 0; parts++) {
+        size_t taken = sent < parts->iov_len ? sent : parts->iov_len;
+        parts->iov_base = (u8 *)parts->iov_base + taken;
+        parts->iov_len -= taken;
+        sent -= taken;
+    }
+}
+
 bool send_all(int fd, struct iovec *parts, int count) {
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
     for (;;) {
@@ -51,12 +61,7 @@ bool send_all(int fd, struct iovec *parts, int count) {
         ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR) continue;
         if (sent < 0) return false;
-        for (struct iovec *part = message.msg_iov; sent > 0; part++) {
-            size_t taken = (size_t)sent < part->iov_len ? (size_t)sent : part->iov_len;
-            part->iov_base = (char *)part->iov_base + taken;
-            part->iov_len -= taken;
-            sent -= (ssize_t)taken;
-        }
+        advance(message.msg_iov, (size_t)sent);
     }
 }
 
@@ -68,11 +73,13 @@ void lock_connection(int fd, bool locked) {
     while (lock_file >= 0 && fcntl(lock_file, F_SETLKW, &lock) < 0 && errno == EINTR) {}
 }
 
+enum { HEAD_ROOM = 1024 }; // for the rest of a RESULT, so that a full buffer still makes a frame
+
 u8 *reserve(struct buffer *b, size_t size) {
-    if (size > b->room - b->used) {
+    if (b->used + size + HEAD_ROOM > b->room) {
         size_t room = b->room ? b->room : 1 << 16;
-        while (room < b->used + size) room *= 2;
-        if (size > MOST_PAYLOAD || room > MOST_PAYLOAD / 2) return errno = ENOBUFS, NULL;
+        while (room <= MOST_PAYLOAD && room < b->used + size + HEAD_ROOM) room *= 2;
+        if (room > MOST_PAYLOAD) return errno = ENOBUFS, NULL;
         void *bytes = b->bytes ? mremap(b->bytes, b->room, room, MREMAP_MAYMOVE)
                                : mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (bytes == MAP_FAILED) return NULL;

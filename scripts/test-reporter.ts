@@ -36,8 +36,14 @@ function outcomeOf(
   if (skip !== undefined && skip !== false) return { outcome: 'skipped', reason: skip === true ? '' : skip };
   if (event.type === 'test:pass') return { outcome: 'passed', reason: '' };
   const { error } = event.data.details;
-  const cause = error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : error.cause;
-  return { outcome: 'failed', reason: String(cause ?? error.message) };
+  const reasons = causesOf(error.cause ?? error).map((cause) => (cause instanceof Error ? cause.stack : String(cause)));
+  const reason = reasons.join('\ncaused by: ');
+  return { outcome: 'failed', reason: reason.replaceAll(/^ +at .*node:internal.*\n?/gm, '') };
+}
+
+// An error, its cause, its cause's cause.
+function causesOf(error: unknown): readonly unknown[] {
+  return error instanceof Error && error.cause !== undefined ? [error, ...causesOf(error.cause)] : [error];
 }
 
 // A suite that failed only because a test in it did is told by that test.

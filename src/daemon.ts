@@ -1,6 +1,7 @@
 // holmd: reads its configuration, opens the engine, opens the door, and leaves on SIGTERM or SIGINT. Guests stay.
 import { writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { flushCompileCache } from 'node:module';
 import { serve } from './api/server.ts';
 import { fullMessageOf } from './base/error.ts';
 import { log, setLogLevel } from './base/log.ts';
@@ -21,6 +22,8 @@ try {
   const pidFile = `${configuration.runDirectory}/holmd.pid`;
   writeFileSync(pidFile, `${process.pid}\n`);
   log('info', 'holmd is ready', { socket: configuration.socketPath, state: configuration.stateDirectory });
+  // Now, not at the exit: a daemon that is killed leaves a warm cache too.
+  flushCompileCache();
   const signal = await new Promise<string>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, resolve);
   });

@@ -152,6 +152,12 @@ export interface Backend {
   readonly networks: NetworksBackend;
   readonly events: EventsBackend;
   host(): HostFacts;
+  /** Makes an image from Debian's packages; gives its id. */
+  createDebianImage(
+    request: { suite: string; include: readonly string[]; reference?: string },
+    onProgress: (status: string) => void,
+    signal: AbortSignal,
+  ): Promise<string>;
   /** The program that starting this container would give to the kernel, with the reason of each step; runs nothing. */
   explain(config: ContainerConfig): Promise<Explanation>;
 }

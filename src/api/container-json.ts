@@ -3,8 +3,8 @@
 import { formatTime } from '../base/clock.ts';
 import type { Container, NetworkEndpoint } from '../containers/container.ts';
 import { changedIn } from './api-version.ts';
-import { stateJson, stateWordOf, statusOf } from './container-state.ts';
-import { healthcheckJson, hostConfigJson, networkModeText } from './host-config-json.ts';
+import { isRunning, stateJson, stateWordOf, statusOf } from './container-state.ts';
+import { hasKeys, healthcheckJson, hostConfigJson, networkModeText } from './host-config-json.ts';
 
 type Json = Record<string, unknown>;
 
@@ -13,21 +13,18 @@ export interface Sizes {
   readonly rootBytes: number;
 }
 
-/** A row of GET /containers/json. `image` is what the image is called now. */
-export function summaryJson(container: Container, image: string, sizes: Sizes | undefined, minor: number): Json {
+/** What a row of a list says for as long as this snapshot of the container holds. */
+function lastingSummary(container: Container, minor: number): Json {
   const { config } = container;
   return {
     Id: container.id,
     Names: [`/${container.name}`],
-    Image: image,
     ImageID: container.imageId,
     Command: commandText(container),
     Created: Number(container.createdAt / 1_000_000_000n),
-    Ports: container.state.is === 'running' || container.state.is === 'paused' ? exposedPorts(container) : [],
-    ...(sizes && { SizeRw: sizes.writableBytes, SizeRootFs: sizes.rootBytes }),
+    Ports: isRunning(container) ? exposedPorts(container) : [],
     Labels: container.labels,
     State: stateWordOf(container),
-    Status: statusOf(container),
     HostConfig: {
       NetworkMode: networkModeText(config.network),
       ...(minor >= changedIn.annotationsInLists && hasKeys(config.annotations) && { Annotations: config.annotations }),
@@ -35,6 +32,34 @@ export function summaryJson(container: Container, image: string, sizes: Sizes | 
     NetworkSettings: { Networks: networksJson(container) },
     Mounts: mountsJson(container),
   };
+}
+
+/** What changes by itself. `image` is what the image is called now. */
+function passingSummary(container: Container, image: string, sizes: Sizes | undefined): Json {
+  return {
+    Image: image,
+    Status: statusOf(container),
+    ...(sizes && { SizeRw: sizes.writableBytes, SizeRootFs: sizes.rootBytes }),
+  };
+}
+
+/** A row of GET /containers/json. */
+export function summaryJson(container: Container, image: string, sizes: Sizes | undefined, minor: number): Json {
+  return { ...lastingSummary(container, minor), ...passingSummary(container, image, sizes) };
+}
+
+// Lists of hundreds are asked for each second by some clients: the lasting part is kept as text.
+const keptSummaries = new WeakMap<Container, { isNew: boolean; text: string }>();
+
+/** The same row as text. */
+export function summaryText(container: Container, image: string, sizes: Sizes | undefined, minor: number): string {
+  const isNew = minor >= changedIn.annotationsInLists;
+  let kept = keptSummaries.get(container);
+  if (kept === undefined || kept.isNew !== isNew) {
+    kept = { isNew, text: JSON.stringify(lastingSummary(container, minor)).slice(0, -1) };
+    keptSummaries.set(container, kept);
+  }
+  return `${kept.text},${JSON.stringify(passingSummary(container, image, sizes)).slice(1)}`;
 }
 
 /** Program and arguments as one line, arguments with blanks quoted. */
@@ -165,11 +190,6 @@ function configJson(container: Container, minor: number): Json {
 
 function setJson(keys: readonly string[]): Json {
   return Object.fromEntries(keys.map((key) => [key, {}]));
-}
-
-function hasKeys(map: object): boolean {
-  for (const _ in map) return true;
-  return false;
 }
 
 /** The answer of GET /containers/{name}/json. */

@@ -5,7 +5,7 @@ import { HolmError, kindOf } from '../base/error.ts';
 import type { Container } from '../containers/container.ts';
 import type { Backend } from './backend.ts';
 import type { Call } from './call.ts';
-import { type Sizes, summaryJson } from './container-json.ts';
+import { type Sizes, summaryText } from './container-json.ts';
 import { isRunning, stateWordOf, stateWords } from './container-state.ts';
 import type { Filters } from './filters.ts';
 import { networkModeText } from './host-config-json.ts';
@@ -41,10 +41,8 @@ export async function listContainers(call: Call): Promise<void> {
   if (limit > 0) wanted = wanted.slice(0, limit);
   const sizes = query.flag('size') ? await Promise.all(wanted.map(({ id }) => sizesOf(backend, id))) : [];
   const imageNames = createImageNamer(backend);
-  call.send(
-    200,
-    wanted.map((container, at) => summaryJson(container, imageNames(container), sizes[at], call.minor)),
-  );
+  const rows = wanted.map((container, at) => summaryText(container, imageNames(container), sizes[at], call.minor));
+  call.sendJsonText(200, `[${rows.join(',')}]`);
 }
 
 /** Of a container that is being removed at this moment there is no size. */

@@ -11,7 +11,7 @@ import { parseRestartPolicy } from './create-policies.ts';
 import { parseCreateRequest } from './create-request.ts';
 import { parseResources } from './create-resources.ts';
 import type { Fields } from './fields.ts';
-import { containerOf, imageOf } from './lookup.ts';
+import { containerOf, hostFactsOf, imageOf } from './lookup.ts';
 import type { Route } from './router.ts';
 import { nameInUse, notRunning } from './wording.ts';
 
@@ -35,7 +35,7 @@ function asNameConflict(asked: Asked, name: string | undefined, error: unknown):
 
 /** The configuration that a create request asks for; its image is there. */
 export function readCreateRequest(asked: Asked, body: Fields): ReturnType<typeof parseCreateRequest> {
-  const facts = asked.backend.host();
+  const facts = hostFactsOf(asked.backend);
   const config = parseCreateRequest(body, {
     minor: asked.minor,
     hostCpus: facts.cpus,
@@ -194,7 +194,7 @@ async function rename(call: Call): Promise<void> {
 async function update(call: Call): Promise<void> {
   const container = containerOf(call);
   const body = await call.json();
-  const asked = parseResources(body, call.backend.host().cpus);
+  const asked = parseResources(body, hostFactsOf(call.backend).cpus);
   const before = container.config.resources;
   const pids = body.optionalInteger('PidsLimit');
   const resources: Resources = { ...before, ...asked, ...(pids !== undefined && pids <= 0 && { pids: -1 }) };

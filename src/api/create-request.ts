@@ -20,7 +20,7 @@ const notServed: readonly { readonly what: string; readonly isAsked: (host: Fiel
   { what: 'published ports are', isAsked: (host) => host.boolean('PublishAllPorts') },
   { what: 'links are', isAsked: (host) => host.strings('Links').length > 0 },
   { what: 'storage options are', isAsked: (host) => host.keys('StorageOpt').length > 0 },
-  { what: 'device requests (GPUs) are', isAsked: (host) => host.objects('DeviceRequests').length > 0 },
+  { what: 'device requests (--gpus, CDI) are', isAsked: (host) => host.objects('DeviceRequests').length > 0 },
   { what: 'user namespaces are', isAsked: (host) => !['', 'host'].includes(host.string('UsernsMode')) },
   { what: 'volume drivers are', isAsked: (host) => !['', 'local'].includes(host.string('VolumeDriver')) },
 ];

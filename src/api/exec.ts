@@ -37,7 +37,7 @@ async function createExec(call: Call): Promise<void> {
 
 /** A program that cannot be started is told on the stream, for the client has no other place to read it. */
 async function startExec(takeover: Takeover): Promise<void> {
-  const body = await takeover.json();
+  const body = await takeover.json((fields) => fields.boolean('Detach'));
   const exec = execOf(takeover);
   const { containers } = takeover.backend;
   if (exec.state.is === 'running') throw new HolmError('wrongState', `exec ${exec.id} is already running`);

@@ -9,7 +9,7 @@ import { HolmError } from '../base/error.ts';
 import type { Backend } from './backend.ts';
 import { parseJsonBody, readBytes } from './body.ts';
 import type { Asked } from './call.ts';
-import type { Fields } from './fields.ts';
+import { type Fields, noFields } from './fields.ts';
 import type { Query } from './query.ts';
 
 const longestBodyBytes = 64 * 1024;
@@ -22,8 +22,9 @@ export class Takeover implements Asked {
   readonly query: Query;
   readonly request: IncomingMessage;
   readonly socket: Socket;
-  /** Of a client that did not ask for an upgrade. */
-  readonly #response: ServerResponse | undefined;
+  /** Of a client that did not ask for an upgrade, until the connection is taken from the HTTP parser. */
+  #response: ServerResponse | undefined;
+  readonly #isUpgrade: boolean;
   #opened = false;
 
   /** For an upgrade, `head` is what came behind the request's headers; for a plain request, `response` is its own. */
@@ -34,20 +35,16 @@ export class Takeover implements Asked {
     this.query = asked.query;
     this.request = asked.request;
     this.socket = asked.request.socket;
+    this.#isUpgrade = 'head' in from;
     if ('head' in from) {
-      this.#response = undefined;
       if (from.head.length > 0) this.socket.unshift(from.head);
       // Errors of the socket before it is joined end in 'close', which the join looks at.
       this.socket.on('error', () => undefined);
     } else {
       this.#response = from.response;
       // What follows the request must not be read as another request.
-      if (!hasBody(this.request)) this.socket.pause();
+      if (!hasBody(this.request)) this.#release();
     }
-  }
-
-  get isUpgrade(): boolean {
-    return this.#response === undefined;
   }
 
   get isOpened(): boolean {
@@ -58,26 +55,28 @@ export class Takeover implements Asked {
     return this.params[at] ?? '';
   }
 
-  async json(): Promise<Fields> {
-    if (!hasBody(this.request)) return parseJsonBody(Buffer.alloc(0));
-    if (this.#response === undefined) return parseJsonBody(await readRawBody(this.request, this.socket));
-    const bytes = await readBytes(this.request, longestBodyBytes);
-    this.socket.pause();
-    return parseJsonBody(bytes);
+  /** The request's JSON. Where `stays` says so of it, the connection is for further requests, if it was one. */
+  async json(stays: (fields: Fields) => boolean): Promise<Fields> {
+    if (!hasBody(this.request)) return noFields;
+    if (this.#isUpgrade) return parseJsonBody(await readRawBody(this.request, this.socket));
+    const fields = parseJsonBody(await readBytes(this.request, longestBodyBytes));
+    if (!stays(fields)) this.#release();
+    return fields;
+  }
+
+  #release(): void {
+    this.#response = undefined;
+    releaseFromParser(this.socket);
   }
 
   /** Answers that the connection is raw from here on, and gives it. */
   open(contentType: string): Socket {
     const { socket } = this;
     this.#opened = true;
-    if (this.#response === undefined) {
-      socket.write(
-        `HTTP/1.1 101 UPGRADED\r\nContent-Type: ${contentType}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n`,
-      );
-    } else {
-      releaseFromParser(socket);
-      socket.write('HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n\r\n');
-    }
+    const head = this.#isUpgrade
+      ? `HTTP/1.1 101 UPGRADED\r\nContent-Type: ${contentType}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n`
+      : 'HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n\r\n';
+    socket.write(head);
     return socket;
   }
 
@@ -94,7 +93,6 @@ export class Takeover implements Asked {
     }
     this.#response.writeHead(code, { ...(type && { 'Content-Type': 'application/json' }), 'Content-Length': length });
     this.#response.end(body);
-    this.socket.resume();
   }
 }
 
@@ -139,9 +137,10 @@ function hasBody(request: IncomingMessage): boolean {
   return request.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
 }
 
-/** Node's HTTP parser reads from the socket's handle; a 'data' listener of ours makes it let go. */
+/** Node's HTTP parser reads from the socket's handle; a 'data' listener of ours makes it let go. What comes is kept. */
 function releaseFromParser(socket: Socket): void {
   socket.on('data', () => undefined);
+  socket.pause();
   for (const event of ['data', 'end', 'error']) socket.removeAllListeners(event);
   socket.on('error', () => undefined);
 }

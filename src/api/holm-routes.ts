@@ -1,6 +1,8 @@
 // What Docker's API has no word for: routes under /holm/.
+import { HolmError } from '../base/error.ts';
 import type { Call } from './call.ts';
 import { readCreateRequest } from './containers.ts';
+import { Lines } from './lines.ts';
 import type { Route } from './router.ts';
 
 /** What starting the container of this create request would ask of the kernel, and why; runs nothing. */
@@ -9,4 +11,26 @@ async function explain(call: Call): Promise<void> {
   call.send(200, await call.backend.explain(config));
 }
 
-export const holmRoutes: readonly Route[] = [{ method: 'POST', path: '/holm/explain', handle: explain }];
+/** Makes an image from Debian's packages: lines {"id", "status"}, then {"image": id}. */
+async function imageFromDebian(call: Call): Promise<void> {
+  const { query, backend, signal } = call;
+  const suite = query.text('suite');
+  if (!/^[a-z][a-z0-9-]*$/.test(suite))
+    throw new HolmError('invalid', `Cannot make an image: "${suite}" is no Debian suite`);
+  const reference = query.text('tag');
+  const include = query
+    .text('include')
+    .split(',')
+    .filter((name) => name !== '');
+  const request = { suite, include, ...(reference === '' ? {} : { reference }) };
+  const lines = new Lines(call);
+  await lines.during(async () => {
+    const image = await backend.createDebianImage(request, (status) => lines.write({ id: suite, status }), signal);
+    lines.write({ image });
+  });
+}
+
+export const holmRoutes: readonly Route[] = [
+  { method: 'POST', path: '/holm/explain', handle: explain },
+  { method: 'POST', path: '/holm/images/from-debian', handle: imageFromDebian },
+];

@@ -38,6 +38,12 @@ export function healthcheckJson(check: Healthcheck): Json {
   };
 }
 
+/** Whether a map has any entry. */
+export function hasKeys(map: object): boolean {
+  for (const _ in map) return true;
+  return false;
+}
+
 function listOrNull<T>(list: readonly T[]): readonly T[] | null {
   return list.length === 0 ? null : list;
 }
@@ -54,7 +60,7 @@ function bindText(mount: MountRequest & { kind: 'bind' | 'volume' }): string {
 function fitsBind(mount: MountRequest): mount is MountRequest & { kind: 'bind' | 'volume' } {
   if (mount.kind === 'bind') return mount.createSource && !mount.nonRecursive;
   if (mount.kind === 'tmpfs') return false;
-  return mount.source !== '' && mount.subpath === undefined && Object.keys(mount.labels).length === 0;
+  return mount.source !== '' && mount.subpath === undefined && !hasKeys(mount.labels) && !hasKeys(mount.driverOptions);
 }
 
 function mountJson(mount: Exclude<MountRequest, { kind: 'tmpfs' }>): Json {
@@ -73,7 +79,9 @@ function mountJson(mount: Exclude<MountRequest, { kind: 'tmpfs' }>): Json {
     VolumeOptions: {
       NoCopy: mount.noCopy,
       Labels: mount.labels,
-      ...(mount.driver !== '' && { DriverConfig: { Name: mount.driver, Options: mount.driverOptions } }),
+      ...((mount.driver !== '' || hasKeys(mount.driverOptions)) && {
+        DriverConfig: { Name: mount.driver, Options: mount.driverOptions },
+      }),
       ...(mount.subpath !== undefined && { Subpath: mount.subpath }),
     },
   };
@@ -111,7 +119,8 @@ function resourcesJson(resources: Resources): Json {
     CpusetCpus: resources.cpusetCpus ?? '',
     CpusetMems: resources.cpusetMems ?? '',
     MemoryReservation: resources.memoryReservationBytes ?? 0,
-    MemorySwap: resources.memorySwapBytes ?? 0,
+    // Docker's default, which it tells too: as much swap as memory.
+    MemorySwap: resources.memorySwapBytes ?? (resources.memoryBytes ?? 0) * 2,
     MemorySwappiness: resources.memorySwappiness ?? null,
     OomKillDisable: resources.oomKillDisable ?? null,
     PidsLimit: resources.pids ?? null,
@@ -134,7 +143,7 @@ export function hostConfigJson(config: ContainerConfig): Json {
     VolumeDriver: '',
     VolumesFrom: listOrNull(config.volumesFrom),
     ConsoleSize: [config.terminalSize?.rows ?? 0, config.terminalSize?.columns ?? 0],
-    ...(Object.keys(config.annotations).length > 0 && { Annotations: config.annotations }),
+    ...(hasKeys(config.annotations) && { Annotations: config.annotations }),
     CapAdd: listOrNull(config.capabilitiesAdded),
     CapDrop: listOrNull(config.capabilitiesDropped),
     CgroupnsMode: namespaceText(config.namespaces.cgroup, 'private'),
@@ -156,7 +165,7 @@ export function hostConfigJson(config: ContainerConfig): Json {
     UTSMode: namespaceText(config.namespaces.uts, ''),
     UsernsMode: '',
     ShmSize: config.shmBytes,
-    ...(Object.keys(config.sysctls).length > 0 && { Sysctls: config.sysctls }),
+    ...(hasKeys(config.sysctls) && { Sysctls: config.sysctls }),
     Runtime: config.runtime,
     Isolation: '',
     CgroupParent: config.cgroupParent,

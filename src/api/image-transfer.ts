@@ -1,40 +1,12 @@
 // Images in and out: load, save, import. Long work answers with lines of JSON; an error in the middle is such a line too.
-import { fullMessageOf, HolmError } from '../base/error.ts';
+import { HolmError } from '../base/error.ts';
+import { familiarName, parseReference, withTag } from '../images/reference.ts';
 import type { Progress } from './backend.ts';
 import type { Call } from './call.ts';
 import { repositoryTag } from './images.ts';
+import { Lines } from './lines.ts';
 import { imageOf } from './lookup.ts';
 import type { Route } from './router.ts';
-
-/** A stream of JSON lines, begun with its first line, so that an error before it is an ordinary error. */
-class Lines {
-  readonly #call: Call;
-  #begun = false;
-
-  constructor(call: Call) {
-    this.#call = call;
-  }
-
-  write(value: Record<string, unknown>): void {
-    if (this.#call.response.destroyed) return;
-    if (!this.#begun) this.#call.beginStream('application/json');
-    this.#begun = true;
-    this.#call.response.write(`${JSON.stringify(value)}\r\n`);
-  }
-
-  /** Runs the work and ends the stream; errors after the first line are told in it. */
-  async during(work: () => Promise<void>): Promise<void> {
-    try {
-      await work();
-    } catch (error) {
-      if (!this.#begun) throw error;
-      const message = fullMessageOf(error);
-      this.write({ errorDetail: { message }, error: message });
-    }
-    if (this.#begun) this.#call.response.end();
-    else this.#call.sendEmpty(200);
-  }
-}
 
 function progressJson({ id, status, currentBytes, totalBytes }: Progress): Record<string, unknown> {
   const detail = {
@@ -76,7 +48,8 @@ async function create(call: Call): Promise<void> {
   if (fromImage !== '') {
     const tag = query.text('tag');
     const name = tag === '' ? fromImage : `${fromImage}${tag.startsWith('sha256:') ? '@' : ':'}${tag}`;
-    throw new HolmError('notFound', `Cannot pull "${name}": registries are not supported yet`);
+    const shown = familiarName(withTag(parseReference(name)));
+    throw new HolmError('notFound', `Cannot pull "${shown}": registries are not supported yet`);
   }
   const source = query.text('fromSrc');
   if (source !== '-')

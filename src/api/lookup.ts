@@ -2,7 +2,7 @@
 import { HolmError, kindOf } from '../base/error.ts';
 import type { Container, Exec } from '../containers/container.ts';
 import type { Image } from '../images/image.ts';
-import type { Backend } from './backend.ts';
+import type { Backend, HostFacts } from './backend.ts';
 import type { Asked } from './call.ts';
 import { noSuchContainer, noSuchImage } from './wording.ts';
 
@@ -40,4 +40,16 @@ export function execOf(asked: Asked): Exec {
   } catch (error) {
     throw kindOf(error) === 'notFound' ? new HolmError('notFound', `No such exec instance: ${id}`) : error;
   }
+}
+
+const facts = new WeakMap<Backend, HostFacts>();
+
+/** What the host is, read once: creating a container must not cost a look through /proc. */
+export function hostFactsOf(backend: Backend): HostFacts {
+  let found = facts.get(backend);
+  if (found === undefined) {
+    found = backend.host();
+    facts.set(backend, found);
+  }
+  return found;
 }

@@ -175,7 +175,13 @@ function listen(server: Server, { socketPath, socketGroup }: ServeOptions): Prom
     } finally {
       process.umask(mask);
     }
-    if (gid !== undefined) chownSync(socketPath, -1, gid);
+    if (gid === undefined) return;
+    try {
+      chownSync(socketPath, -1, gid);
+    } catch (cause) {
+      server.close();
+      throw new HolmError('denied', `Cannot give "${socketPath}" to group "${socketGroup}"`, { cause });
+    }
   });
 }
 

@@ -6,7 +6,7 @@ import type { Container, Usage } from '../containers/container.ts';
 import { changedIn } from './api-version.ts';
 import type { Call } from './call.ts';
 import { isRunning } from './container-state.ts';
-import { containerOf } from './lookup.ts';
+import { containerOf, hostFactsOf } from './lookup.ts';
 import type { Route } from './router.ts';
 
 type Json = Record<string, unknown>;
@@ -16,7 +16,7 @@ async function stats(call: Call): Promise<void> {
   const container = containerOf(call);
   const stream = call.query.flag('stream', true);
   const oneShot = call.minor >= changedIn.oneShotStats && call.query.flag('one-shot');
-  const host = call.backend.host();
+  const host = hostFactsOf(call.backend);
   const shape = (now: Usage | undefined, before: Usage | undefined): Json =>
     statsJson(container, now, before, host.cgroupVersion, host.memoryBytes);
   if (!stream) {

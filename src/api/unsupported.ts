@@ -28,7 +28,6 @@ const later: readonly string[] = [
   'GET /plugins/privileges',
   'POST /plugins/pull',
   'POST /plugins/create',
-  'GET /plugins/{name...}/json',
   'DELETE /plugins/{name...}',
   'POST /plugins/{name...}/enable',
   'POST /plugins/{name...}/disable',
@@ -84,6 +83,14 @@ export const unsupportedRoutes: readonly Route[] = [
   ...rows(later, (_call, name) => {
     throw new HolmError('unsupported', `holm does not support "${name}" yet`);
   }),
+  // Clients ask for a plugin of a name that they find nowhere else.
+  {
+    method: 'GET',
+    path: '/plugins/{name...}/json',
+    handle: (call) => {
+      throw new HolmError('notFound', `plugin "${call.param(0)}" not found`);
+    },
+  },
   ...rows(swarm, () => {
     throw new HolmError(
       'unavailable',

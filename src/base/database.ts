@@ -1,25 +1,19 @@
 // Records in one SQLite file (node:sqlite, WAL). WAL with NORMAL survives the end of the process at any instant.
+// One process holds the file: two daemons on one state would undo each other.
 import { DatabaseSync } from 'node:sqlite';
+import { HolmError } from './error.ts';
 
+/** Opens the file for this process alone; throws `unavailable` if another one has it. */
 export function openDatabase(path: string): DatabaseSync {
   const database = new DatabaseSync(path);
-  database.exec(
-    'pragma journal_mode = wal; pragma synchronous = normal; pragma foreign_keys = on; pragma busy_timeout = 5000',
-  );
-  return database;
-}
-
-/** Runs `work` in one transaction: all of it or nothing. */
-export function transact<T>(database: DatabaseSync, work: () => T): T {
-  database.exec('begin immediate');
   try {
-    const result = work();
-    database.exec('commit');
-    return result;
-  } catch (error) {
-    database.exec('rollback');
-    throw error;
+    database.exec('pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = normal');
+    database.exec('begin immediate; commit');
+  } catch (cause) {
+    database.close();
+    throw new HolmError('unavailable', `Cannot open "${path}": another process uses it`, { cause });
   }
+  return database;
 }
 
 /** JSON text of a record; bigints as {"$bigint":"…"}. */

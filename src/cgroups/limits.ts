@@ -1,7 +1,6 @@
 // Whether limits make sense on this host, in dockerd's words (its clients and tests match some): what is wrong is refused,
 // what this host cannot do is left out with a warning.
 import { existsSync, readFileSync } from 'node:fs';
-import { cpus } from 'node:os';
 import { HolmError } from '../base/error.ts';
 import type { Limits } from './controller.ts';
 import { cpu } from './cpu.ts';
@@ -28,7 +27,7 @@ export function readHostCpus(hierarchies: Hierarchies): HostCpus {
     return existsSync(path) ? readFileSync(path, 'utf8').trim() : '0';
   };
   return {
-    count: cpus().length,
+    count: parseList(online('cpu'))?.size ?? 1,
     cpus: hierarchies.cpuset?.cpus ?? online('cpu'),
     mems: hierarchies.cpuset?.mems ?? online('node'),
   };

@@ -281,17 +281,19 @@ export class ChunkedDecoder {
 
 /** The JSON values of a body, one a line, as they come. */
 export async function* splitJsonLines<T>(body: Body): AsyncIterable<T> {
+  for await (const line of splitLines(body)) yield JSON.parse(line) as T;
+}
+
+/** The lines of a body that are not empty, as they come. */
+export async function* splitLines(body: Body): AsyncIterable<string> {
   const decoder = new TextDecoder();
   let rest = '';
   for await (const chunk of body) {
-    rest += decoder.decode(chunk, { stream: true });
-    for (let end = rest.indexOf('\n'); end >= 0; end = rest.indexOf('\n')) {
-      const line = rest.slice(0, end).trim();
-      rest = rest.slice(end + 1);
-      if (line !== '') yield JSON.parse(line) as T;
-    }
+    const lines = `${rest}${decoder.decode(chunk, { stream: true })}`.split('\n');
+    rest = lines.pop()!;
+    yield* lines.filter((line) => line.trim() !== '');
   }
-  if (rest.trim() !== '') yield JSON.parse(rest) as T;
+  if (rest.trim() !== '') yield rest;
 }
 
 /** A name as a part of a path: slashes, colons and @ stay, as docker's client sends them. */

@@ -194,30 +194,39 @@ fi
 `;
 }
 
+/** fish keeps the result of a condition, so that each command's is computed once a press of Tab. */
+const fishFunctions = `function __holm_is
+    set -l words (commandline -opc | string match -v -- '-*')[2..-1]
+    set -l name "$words[1]"
+    if contains -- "$name" ${Object.keys(groups).join(' ')}
+        set name (string join ' ' $words[1..2])
+    end
+    contains -- "$name" $argv
+end`;
+
 function formatFish(): string {
   const quote = (text: string) => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
-  const firsts = firstWords();
-  const lines = firsts.map((word) => {
+  const offer = (condition: string, more: string) => `complete -c holm -n "${condition}" ${more}`;
+  const lines = firstWords().map((word) => {
     const sentence = groups[word] ?? commands.find((one) => one.name === word)?.sentence ?? '';
-    return `complete -c holm -n '__fish_use_subcommand' -a ${word} -d ${quote(sentence)}`;
+    return offer("__holm_is ''", `-a ${word} -d ${quote(sentence)}`);
   });
   for (const [name, command] of spellings()) {
-    const [first, second] = name.split(' ');
-    const seen = `__fish_seen_subcommand_from ${first}`;
-    if (second !== undefined)
-      lines.push(
-        `complete -c holm -n '${seen}; and not __fish_seen_subcommand_from ${secondWords(first!).join(' ')}' -a ${second} -d ${quote(command.sentence)}`,
-      );
-    const condition = second === undefined ? seen : `${seen}; and __fish_seen_subcommand_from ${second}`;
+    const [group, second] = name.split(' ');
+    if (second !== undefined) lines.push(offer(`__holm_is ${group}`, `-a ${second} -d ${quote(command.sentence)}`));
+  }
+  for (const command of commands) {
+    const condition = `__holm_is ${[command.name, ...command.aliases].map((name) => `'${name}'`).join(' ')}`;
     const argument = fishWords(command.complete);
-    if (argument !== undefined) lines.push(`complete -c holm -n '${condition}' ${argument}`);
+    if (argument !== undefined) lines.push(offer(condition, argument));
     for (const flag of command.flags) {
       const short = flag.short === '' ? '' : ` -s ${flag.short}`;
       const value = flag.type === 'bool' ? '' : ` -r ${fishWords(flag.complete) ?? '-f'}`;
-      lines.push(`complete -c holm -n '${condition}'${short} -l ${flag.name}${value} -d ${quote(flag.sentence)}`);
+      lines.push(offer(condition, `-l ${flag.name}${short}${value} -d ${quote(flag.sentence)}`));
     }
   }
-  return `# fish completion of holm: put it as holm.fish into ~/.config/fish/completions.\ncomplete -c holm -f\n${lines.join('\n')}\n`;
+  const head = '# fish completion of holm: put it as holm.fish into ~/.config/fish/completions.';
+  return `${head}\n${fishFunctions}\ncomplete -c holm -f\n${lines.join('\n')}\n`;
 }
 
 function fishWords(complete: Completion | undefined): string | undefined {

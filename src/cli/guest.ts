@@ -35,12 +35,12 @@ export async function attachContainer(
   return { socket, stdin, terminal, detachKeys };
 }
 
-/** Follows a started guest to its end; its exit code, or 0 when the user detached. */
+/** Follows a started guest to its end; its exit code, or "detached" when the user left it. */
 export async function followContainer(
   client: Client,
   reference: string,
   options: { attached: Attached | undefined; exit: Promise<WaitAnswer>; sigProxy: boolean },
-): Promise<number> {
+): Promise<number | 'detached'> {
   const { attached, exit } = options;
   const path = `/containers/${escapePath(reference)}`;
   const undo: (() => void)[] = [];
@@ -51,7 +51,7 @@ export async function followContainer(
       followSize(({ rows, columns }) => client.json('POST', `${path}/resize`, { query: { h: rows, w: columns } })),
     );
   try {
-    if (attached !== undefined && (await joinStreams(attached.socket, attached)) === 'detached') return 0;
+    if (attached !== undefined && (await joinStreams(attached.socket, attached)) === 'detached') return 'detached';
     const { StatusCode, Error: failure } = await exit;
     if (failure?.Message) throw new HolmError('internal', `Error response from daemon: ${failure.Message}`);
     return StatusCode;

@@ -8,6 +8,7 @@ import { log } from '../base/log.ts';
 import { parseSignal } from '../base/signals.ts';
 import { freezeSteps, thawSteps, updateSteps } from '../cgroups/group.ts';
 import { killCgroup, waitFrozen } from '../cgroups/kill.ts';
+import { checkLimits, readHostCpus } from '../cgroups/limits.ts';
 import { wasOutOfMemory } from '../cgroups/usage.ts';
 import { type Control, openAttachment, openControl, readExit } from '../kernel/guard.ts';
 import type { Container, ContainerConfig, ContainerState, Resources, RestartPolicy, Size } from './container.ts';
@@ -56,9 +57,9 @@ export class Containers {
     config: ContainerConfig,
     name: string | undefined,
   ): Promise<{ id: string; warnings: readonly string[] }> {
-    const container = await createContainer(this.#facilities, this.records, config, name);
+    const { container, warnings } = await createContainer(this.#facilities, this.records, config, name);
     this.#facilities.tell(container, 'create');
-    return { id: container.id, warnings: [] };
+    return { id: container.id, warnings };
   }
 
   /** The run of a container that runs; throws wrongState in docker's words. */
@@ -172,8 +173,20 @@ export class Containers {
 
   /** Removes what a run leaves outside of its namespaces: cgroups, addresses, its run directory. Safe to repeat. */
   async #clean(container: Container, directory: string): Promise<void> {
-    this.#facilities.networks.disconnect(container.id);
+    const { networks } = this.#facilities;
+    networks.disconnect(container.id);
+    // A network namespace lives on in those who share it; its cable must not keep an address that is free again.
+    if (this.#sharers(container).length > 0) await networks.removeLeftovers();
     await removeRun(this.#facilities, container, directory);
+  }
+
+  /** Running containers that joined this one's network namespace. */
+  #sharers({ id, name }: Container): Container[] {
+    return this.list().filter((other) => {
+      const { network } = other.config;
+      if (!isUp(other) || network.from !== 'container') return false;
+      return network.container === name || id.startsWith(network.container);
+    });
   }
 
   async #afterEnd(id: string): Promise<void> {
@@ -361,18 +374,22 @@ export class Containers {
     resources: Resources,
     restart: RestartPolicy | undefined,
   ): Promise<readonly string[]> {
+    let told: readonly string[] = [];
     await this.#hold(reference, async (container) => {
       const { kernel, hierarchies } = this.#facilities;
-      const merged = { ...container.config.resources, ...resources };
-      if (isUp(container)) {
-        await kernel.run(
-          updateSteps(hierarchies, cgroupOf(this.#facilities, container), container.config.resources, merged),
-        );
-      }
-      const config = { ...container.config, resources: merged, restart: restart ?? container.config.restart };
+      const before = container.config.resources;
+      const { limits, warnings } = checkLimits(
+        mergeResources(before, resources),
+        hierarchies,
+        readHostCpus(hierarchies),
+      );
+      if (isUp(container))
+        await kernel.run(updateSteps(hierarchies, cgroupOf(this.#facilities, container), before, limits));
+      const config = { ...container.config, resources: limits, restart: restart ?? container.config.restart };
       this.#facilities.tell(this.records.update(container.id, { config }), 'update');
+      told = warnings;
     });
-    return [];
+    return told;
   }
 
   async resize(reference: string, size: Size): Promise<void> {
@@ -444,6 +461,23 @@ export async function joinGuard(directory: string, options: AttachOptions, strea
   } catch {
     stream.abandon();
   }
+}
+
+/** Limits with some changed. A memory limit alone may not pass the limit of memory and swap that stands. */
+function mergeResources(before: Resources, change: Resources): Resources {
+  const swap = before.memorySwapBytes ?? 0;
+  if (
+    change.memoryBytes !== undefined &&
+    change.memorySwapBytes === undefined &&
+    swap > 0 &&
+    change.memoryBytes > swap
+  ) {
+    throw new HolmError(
+      'conflict',
+      'Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time',
+    );
+  }
+  return { ...before, ...change };
 }
 
 /** A fresh run directory, whatever an earlier run left. */

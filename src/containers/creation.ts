@@ -4,6 +4,7 @@ import { nowNanos } from '../base/clock.ts';
 import { HolmError } from '../base/error.ts';
 import { createId, type Id, shortId } from '../base/id.ts';
 import { parseSignal } from '../base/signals.ts';
+import { checkLimits, readHostCpus } from '../cgroups/limits.ts';
 import type { Image } from '../images/image.ts';
 import { RootView } from '../rootfs/view.ts';
 import { mergeConfig } from './config.ts';
@@ -21,17 +22,20 @@ export async function createContainer(
   records: ContainerRecords,
   config: ContainerConfig,
   askedName: string | undefined,
-): Promise<Container> {
+): Promise<{ container: Container; warnings: readonly string[] }> {
   const image = facilities.images.get(config.image);
   const id = createId();
-  const container = describe(facilities, records, config, image, id, chooseName(records, askedName, id));
+  const { hierarchies } = facilities;
+  const { limits, warnings } = checkLimits(config.resources, hierarchies, readHostCpus(hierarchies));
+  const possible = { ...config, resources: limits };
+  const container = describe(facilities, records, possible, image, id, chooseName(records, askedName, id));
   records.insert(container);
   try {
     const directory = containerDirectory(facilities, id);
     mkdirSync(directory, { recursive: true, mode: 0o710 });
     for (const part of ['upper', 'work', 'merged']) mkdirSync(`${directory}/${part}`, { mode: 0o755 });
     const mountPoints = await resolveMounts(facilities, records, container, image);
-    return mountPoints.length === 0 ? container : records.update(id, { mountPoints });
+    return { container: mountPoints.length === 0 ? container : records.update(id, { mountPoints }), warnings };
   } catch (error) {
     await discard(facilities, records, container);
     throw error;

@@ -77,7 +77,7 @@ export function joinNetwork(facilities: Facilities, container: Container): Conne
   const name = networkOf(container);
   if (name === undefined) return undefined;
   const connection = facilities.networks.connect(container.id, name, { macAddress: container.config.macAddress });
-  writeNameFiles(container, connection);
+  writeNameFiles(container, connection, facilities.networks.hostGateway);
   return connection;
 }
 
@@ -89,7 +89,7 @@ export function networkOf({ config }: Container): string | undefined {
 }
 
 /** /etc/hostname, hosts and resolv.conf of a container with its own place in a network; others share their peer's. */
-function writeNameFiles(container: Container, connection: Connection): void {
+function writeNameFiles(container: Container, connection: Connection, hostGateway: string): void {
   const { config } = container;
   const files = nameFiles(
     {
@@ -101,7 +101,7 @@ function writeNameFiles(container: Container, connection: Connection): void {
       extraHosts: config.extraHosts,
       sharesHost: config.network.from === 'host',
       address: connection.endpoint.address,
-      hostGateway: connection.endpoint.gateway,
+      hostGateway,
     },
     readHostFiles(),
   );

@@ -16,11 +16,13 @@ import type { Facilities } from '../containers/facilities.ts';
 import { prepareMountPoints } from '../containers/roots.ts';
 import { networkOf, startOf } from '../containers/starting.ts';
 import { ContentStore } from '../content/content-store.ts';
+import { createDebianImage } from '../images/from-debian.ts';
 import { Images } from '../images/images.ts';
 import { openKeeper } from '../kernel/keeper.ts';
 import { LayerStore } from '../layers/layer-store.ts';
 import { Networks } from '../networks/networks.ts';
 import { readHostCapabilities } from '../security/capabilities.ts';
+import { checkNullDevice } from '../security/masks.ts';
 import { Volumes } from '../volumes/volumes.ts';
 import type { Configuration } from './configuration.ts';
 import { ContainersDoor } from './containers-door.ts';
@@ -68,6 +70,7 @@ export class Engine implements AsyncDisposable {
     for (const directory of [stateDirectory, runDirectory, `${runDirectory}/guests`, `${runDirectory}/execs`]) {
       mkdirSync(directory, { recursive: true, mode: 0o711 });
     }
+    checkNullDevice();
     prepareMountPoints(stateDirectory);
     const binary = configuration.keeper || builtKeeper();
     const kernel = await openKeeper(binary, `${runDirectory}/keeper.sock`);
@@ -146,6 +149,22 @@ export class Engine implements AsyncDisposable {
 
   host(): HostFacts {
     return readHostFacts(this.#facilities.hierarchies, this.configuration.stateDirectory);
+  }
+
+  /** Makes an image from Debian's packages, or takes it from the cache; gives its id. */
+  async createDebianImage(
+    request: { suite: string; include: readonly string[]; reference?: string },
+    onProgress: (status: string) => void,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const workDirectory = `${this.configuration.stateDirectory}/work`;
+    const { image } = await createDebianImage(this.images, this.#facilities.kernel, {
+      ...request,
+      workDirectory,
+      onProgress,
+      signal,
+    });
+    return image.id;
   }
 
   /** The program that starting such a container would give to the kernel. Nothing is carried out or recorded. */

@@ -17,7 +17,7 @@ import {
 import { layerTypeOf, type NewImage } from './admission.ts';
 import { type Archive, blobName } from './archive.ts';
 import { choosePlatform, hostPlatform } from './platform.ts';
-import { findReference, parseReference, type Reference, withTag } from './reference.ts';
+import { findReference, formatReference, parseReference, type Reference, withTag } from './reference.ts';
 
 const nameAnnotation = 'io.containerd.image.name';
 
@@ -27,7 +27,9 @@ export function imagesOf(archive: Archive): readonly NewImage[] {
   const add = (image: NewImage): void => {
     const id = digestOf(image.config);
     const known = images.get(id);
-    images.set(id, known === undefined ? image : { ...known, references: [...known.references, ...image.references] });
+    const references = [...(known?.references ?? []), ...image.references];
+    const unique = new Map(references.map((reference) => [formatReference(reference), reference]));
+    images.set(id, { ...(known ?? image), references: [...unique.values()] });
   };
   const index = archive.document('index.json');
   const docker = archive.document('manifest.json');

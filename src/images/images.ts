@@ -11,7 +11,7 @@ import { log } from '../base/log.ts';
 import { type Manifest, parseManifest } from '../content/oci.ts';
 import { type TakenLayer, takeLayer } from '../layers/intake.ts';
 import { layerTypeOf, type NewImage, type StoredImage, storeDocuments } from './admission.ts';
-import { Archive, type OnLayerProgress, type Stores } from './archive.ts';
+import { Archive, type Stores } from './archive.ts';
 import { imagesOf } from './archive-images.ts';
 import { Catalogue } from './catalogue.ts';
 import { applyChanges } from './changes.ts';
@@ -20,6 +20,7 @@ import type { Image, ImageDefaults, Platform } from './image.ts';
 import { Inventory } from './inventory.ts';
 import { getImage, imagesMeant } from './lookup.ts';
 import { hostPlatform, parsePlatform } from './platform.ts';
+import { type LayerProgress, layerProgress } from './progress.ts';
 import { ImageRecords } from './records.ts';
 import { familiarName, parseReference, type Reference, withTag } from './reference.ts';
 import { type ImageUser, planRemoval } from './removal.ts';
@@ -93,15 +94,10 @@ export class Images {
   }
 
   /** Reads a docker archive or an OCI layout as a tar, plain or compressed; gives what was loaded: a name or an id each. */
-  async load(
-    archive: Readable,
-    onProgress: (progress: { id: string; status: string; currentBytes?: number; totalBytes?: number }) => void,
-  ): Promise<readonly string[]> {
+  async load(archive: Readable, onProgress: (progress: LayerProgress) => void): Promise<readonly string[]> {
     await using undo = this.#collecting();
     using lease = this.#stores.content.acquire();
-    const report: OnLayerProgress = (name, currentBytes, totalBytes) =>
-      onProgress({ id: progressId(name), status: 'Loading layer', currentBytes, totalBytes });
-    await using read = await Archive.read(archive, this.#stores, lease, throttled(report));
+    await using read = await Archive.read(archive, this.#stores, lease, layerProgress(onProgress));
     const loaded: string[] = [];
     for (const image of imagesOf(read)) {
       const known = (blob: Digest): Digest | undefined => read.diffIdOf(blob) ?? this.#records.diffIdOf(blob);
@@ -264,7 +260,14 @@ export class Images {
     return [...untagged.map((name) => ({ untagged: name })), ...gone.map((digest) => ({ deleted: digest }))];
   }
 
-  /** Brings the stores in line with the records, whatever was interrupted; also lets go of what removed containers had kept. */
+  /** To be called when a container was removed, and once after the containers are known: lets go of images that only it kept. */
+  collect(): Promise<void> {
+    return this.#locks.hold('images', async () => {
+      if (this.#inventory.dropHidden()) await this.#inventory.collect();
+    });
+  }
+
+  /** Brings the stores in line with the records, whatever was interrupted. Asks nothing of the containers. */
   recover(): Promise<void> {
     return this.#locks.hold('images', () => this.#inventory.recover());
   }
@@ -279,21 +282,4 @@ export class Images {
     );
     return undo;
   }
-}
-
-/** What progress calls a layer: the beginning of its digest where its name tells it. */
-function progressId(name: string): string {
-  return (/([0-9a-f]{64})/.exec(name)?.[1] ?? name).slice(0, 12);
-}
-
-const progressStepBytes = 4 * 1024 * 1024;
-
-function throttled(report: OnLayerProgress): OnLayerProgress {
-  let last = 0;
-  return (name, bytes, total) => {
-    if (bytes < last) last = 0;
-    if (bytes - last < progressStepBytes && bytes !== total) return;
-    last = bytes;
-    report(name, bytes, total);
-  };
 }

@@ -76,12 +76,15 @@ export class Inventory {
     await this.#stores.content.setIndex(entries);
   }
 
-  /** Removes what no image needs any more: hidden images without a container, unpacked layers, blobs. */
+  /** Removes the hidden images whose containers are gone too; gives whether there were any. */
+  dropHidden(): boolean {
+    const idle = this.#catalogue.all().filter(({ record }) => record.hidden && this.#usersOf(record.id).length === 0);
+    for (const { record } of idle) this.#records.remove([], { id: record.id, hide: false });
+    return idle.length > 0;
+  }
+
+  /** Removes what no image needs any more: unpacked layers and blobs. */
   async collect(): Promise<void> {
-    for (const { record } of this.#catalogue.all()) {
-      if (record.hidden && this.#usersOf(record.id).length === 0)
-        this.#records.remove([], { id: record.id, hide: false });
-    }
     await this.publish();
     const needed = this.#catalogue.neededLayers();
     const idle = this.#stores.layers.list().filter(({ chainId }) => !needed.has(chainId));

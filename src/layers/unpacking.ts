@@ -2,6 +2,7 @@
 // Whoever does not keep the directory disposes of it; then nothing is left.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { setTimeout } from 'node:timers/promises';
 import { HolmError } from '../base/error.ts';
 import type { Fork, Kernel } from '../kernel/kernel.ts';
 import { connection, step } from '../kernel/steps.ts';
@@ -11,6 +12,7 @@ import type { ArchiveLimits } from './limits.ts';
 /** Flags of the keeper's unpack (docs/keeper.md). */
 const convertWhiteouts = 1;
 const syncAtEnd = 16;
+const abortTimeoutMs = 30_000;
 
 export class Unpacking {
   readonly #fork: Fork;
@@ -65,7 +67,7 @@ export class Unpacking {
   /** Ends the child, whatever it does; resolves when it touches the directory no more. */
   async abort(): Promise<void> {
     if (!this.#settled) this.#fork.input.end();
-    const late = setTimeout(() => this.#fork.close(), 30_000);
+    const late = globalThis.setTimeout(() => this.#fork.close(), abortTimeoutMs);
     await this.#end.catch(() => undefined);
     clearTimeout(late);
   }
@@ -73,11 +75,24 @@ export class Unpacking {
 
 /** Removes a tree however deep it is and whatever its names are; one that is gone already is no error. */
 export async function removeTree(path: string): Promise<void> {
+  for (let left = removalTries; ; left--) {
+    const complaint = await runRm(path);
+    if (complaint === undefined) return;
+    if (left === 0) throw new HolmError('internal', `Cannot remove "${path}": ${complaint}`);
+    await setTimeout(removalPauseMs); // a child of a keeper that was killed may be finishing its last entries
+  }
+}
+
+const removalTries = 10;
+const removalPauseMs = 100;
+
+/** Gives what rm(1) complains about, undefined when all went well. */
+async function runRm(path: string): Promise<string | undefined> {
   const child = spawn('rm', ['-rf', '--one-file-system', '--', path], { stdio: ['ignore', 'ignore', 'pipe'] });
   let complaint = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaint = (complaint + text).slice(0, 500);
   });
   const [code] = (await once(child, 'close')) as [number | null];
-  if (code !== 0) throw new HolmError('internal', `Cannot remove "${path}": ${complaint.trim()}`);
+  return code === 0 ? undefined : complaint.trim();
 }

@@ -27,7 +27,6 @@ const NFT_MSG_DELTABLE = subsystem | 2;
 const NFT_MSG_NEWCHAIN = subsystem | 3;
 const NFT_MSG_GETCHAIN = subsystem | 4;
 const NFT_MSG_NEWRULE = subsystem | 6;
-const NFT_MSG_DELRULE = subsystem | 8;
 const NFT_MSG_NEWSET = subsystem | 9;
 const NFT_MSG_NEWSETELEM = subsystem | 12;
 const NFT_MSG_DELSETELEM = subsystem | 14;
@@ -97,11 +96,6 @@ export function addRule(table: string, chain: string, expressions: readonly Expr
     attribute.text(2, chain),
     nest(4, expressions),
   ]);
-}
-
-/** Removes all rules of a chain. */
-export function flushChain(table: string, chain: string): Message {
-  return message(NFT_MSG_DELRULE, 0, [attribute.text(1, table), attribute.text(2, chain)]);
 }
 
 /**

@@ -3,9 +3,9 @@ import { test } from 'node:test';
 import type { Kernel, Outcome } from '../kernel/kernel.ts';
 import { Recorder } from '../kernel/recorder.ts';
 import { register } from '../kernel/steps.ts';
+import { changeLink, listLinks, removeLink } from './link.ts';
 import { decodeMessages, encodeMessages, NLM_F_DUMP_INTR } from './message.ts';
 import { acknowledgeLast, countAcks, exchange, NETLINK_ROUTE, netlinkSteps } from './program.ts';
-import { changeLink, listLinks, removeLink } from './route.ts';
 
 const messages = [changeLink({ index: 1, up: true }), removeLink({ index: 2 })];
 

@@ -2,7 +2,7 @@
 import { HolmError } from '../base/error.ts';
 import { errnoName, O_CLOEXEC } from '../kernel/constants.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { type Program, type Register, register, type StepOptions, step } from '../kernel/steps.ts';
+import { type Program, type Register, register, type Step, type StepOptions, step } from '../kernel/steps.ts';
 import {
   decodeMessages,
   encodeMessages,
@@ -47,10 +47,24 @@ export function netlinkSteps(
   options: StepOptions = {},
 ): Program {
   return [
-    step('socket', [AF_NETLINK, SOCK_RAW | O_CLOEXEC, protocol], 'open a netlink socket', { result: socket }),
-    step('netlink', [socket, encodeMessages(messages), countAcks(messages)], what, options),
+    openSocket(protocol, socket),
+    sendMessages(socket, messages, what, options),
     step('close', [socket], 'close the netlink socket'),
   ];
+}
+
+/** A socket belongs to the network namespace in which it was opened. */
+export function openSocket(protocol: number, result: Register): Step {
+  return step('socket', [AF_NETLINK, SOCK_RAW | O_CLOEXEC, protocol], 'open a netlink socket', { result });
+}
+
+export function sendMessages(
+  socket: Register,
+  messages: readonly Message[],
+  what: string,
+  options: StepOptions = {},
+): Step {
+  return step('netlink', [socket, encodeMessages(messages), countAcks(messages)], what, options);
 }
 
 /**

@@ -3,17 +3,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { guestPid, register } from '../kernel/steps.ts';
+import { changeLink, createLink, decodeLinks, removeLink } from './link.ts';
 import { attribute, decodeMessages, encodeMessages, type Message } from './message.ts';
-import {
-  addAddress,
-  addRoute,
-  changeLink,
-  createLink,
-  decodeAddresses,
-  decodeLinks,
-  decodeRoutes,
-  removeLink,
-} from './route.ts';
+import { addAddress, addRoute, decodeAddresses, decodeRoutes } from './route.ts';
 
 const hexOf = (message: Message): string => Buffer.from(encodeMessages([message]).bytes).toString('hex');
 
@@ -107,12 +99,17 @@ test('links are decoded', () => {
     { index: 4, name: 'holm0123456789a', up: true, mtu: 1500, macAddress: '02:42:ac:11:00:02', master: 2 },
     { is: 'veth', peer: {} },
   );
-  const told = { type: 16, flags: 0, parts: [...parts, attribute.u32(5, 32), attribute.bytes(23, statistics)] };
+  const told = {
+    type: 16,
+    flags: 0,
+    parts: [...parts, attribute.u8(16, 6), attribute.u32(5, 32), attribute.bytes(23, statistics)],
+  };
   assert.deepEqual(decodeLinks(decodeMessages(encodeMessages([told]).bytes)), [
     {
       index: 4,
       name: 'holm0123456789a',
       up: true,
+      operational: true,
       mtu: 1500,
       macAddress: '02:42:ac:11:00:02',
       master: 2,

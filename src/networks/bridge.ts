@@ -4,23 +4,18 @@ import { HolmError } from '../base/error.ts';
 import { AT_FDCWD, errno, O_CLOEXEC, O_RDONLY, O_WRONLY } from '../kernel/constants.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { register, step } from '../kernel/steps.ts';
+import { changeLink, createLink, decodeLinks, type Link, listLinks, removeLink } from '../netlink/link.ts';
 import type { Message } from '../netlink/message.ts';
 import { decodeChains, listChains, removeTable, transaction } from '../netlink/nftables.ts';
 import { exchange, NETLINK_NETFILTER, NETLINK_ROUTE } from '../netlink/program.ts';
 import {
   addAddress,
-  changeLink,
-  createLink,
   decodeAddresses,
-  decodeLinks,
   decodeRoutes,
-  type Link,
   listAddresses,
-  listLinks,
   listRoutes,
   type Route,
   removeAddress,
-  removeLink,
 } from '../netlink/route.ts';
 import { firewall, routerChain, tableFor } from './firewall.ts';
 import { macOf } from './join.ts';

@@ -6,7 +6,11 @@ import { parseSubnet, toNumber, toText } from './subnet.ts';
 
 test('addresses go round, so that a returned one rests', () => {
   const leases = new Leases(parseSubnet('10.0.0.0/29'));
-  const acquire = (): string => toText(leases.acquire());
+  const acquire = (): string => {
+    const address = leases.next();
+    leases.claim(address);
+    return toText(address);
+  };
   assert.deepEqual([acquire(), acquire(), acquire()], ['10.0.0.2', '10.0.0.3', '10.0.0.4']);
   leases.release(toNumber('10.0.0.2'));
   leases.release(toNumber('10.0.0.3'));
@@ -21,5 +25,7 @@ test('addresses go round, so that a returned one rests', () => {
 test('recorded addresses are not given again', () => {
   const leases = new Leases(parseSubnet('10.0.0.6/29'));
   for (const address of ['10.0.0.2', '10.0.0.4']) leases.claim(toNumber(address));
-  assert.deepEqual([toText(leases.acquire()), toText(leases.acquire())], ['10.0.0.5', '10.0.0.1']);
+  assert.equal(toText(leases.next()), '10.0.0.5');
+  leases.claim(toNumber('10.0.0.5'));
+  assert.equal(toText(leases.next()), '10.0.0.1');
 });

@@ -14,16 +14,14 @@ export class Leases {
     this.#taken.add(subnet.gateway);
   }
 
-  /** Takes the next free address. */
-  acquire(): number {
+  /** The address that is next; not taken yet. */
+  next(): number {
     const end = lastOf(this.subnet);
     const count = end - this.subnet.first - 1;
     let address = this.#last;
     for (let tried = 0; tried < count; tried++) {
       address = address + 1 < end ? address + 1 : this.subnet.first + 1;
-      if (this.#taken.has(address)) continue;
-      this.claim(address);
-      return address;
+      if (!this.#taken.has(address)) return address;
     }
     throw new HolmError(
       'unavailable',
@@ -31,7 +29,7 @@ export class Leases {
     );
   }
 
-  /** Takes an address that a record names. */
+  /** Takes an address: the next, or one that a record names. */
   claim(address: number): void {
     this.#taken.add(address);
     this.#last = address;

@@ -5,9 +5,10 @@ import { HolmError } from '../base/error.ts';
 import type { Outcome } from '../kernel/kernel.ts';
 import { Recorder } from '../kernel/recorder.ts';
 import type { Patched, Program } from '../kernel/steps.ts';
+import { createLink, decodeLinks } from '../netlink/link.ts';
 import { decodeMessages, encodeMessages, type Message } from '../netlink/message.ts';
 import { NETLINK_ROUTE } from '../netlink/program.ts';
-import { addRoute, createLink, decodeLinks, type Route } from '../netlink/route.ts';
+import { addRoute, type Route } from '../netlink/route.ts';
 import { Networks } from './networks.ts';
 
 const RTM_GETLINK = 18;
@@ -118,25 +119,40 @@ test('a second connect takes the place of the first', async () => {
   assert.deepEqual(networks.endpointsOf('c1'), [second]);
 });
 
-test('programs: the guard makes the veth, the stage configures its end', async () => {
+test('programs: the guard makes the veth, sets its inner end up from within, and sees both ends up', async () => {
   const networks = await open();
   const { endpoint, after, stage } = networks.connect('c1', 'bridge');
-  const callsOf = (program: Program): string[] => program.map(({ call }) => call);
-  assert.deepEqual(callsOf(after), ['socket', 'netlink', 'close']);
-  assert.deepEqual(callsOf(stage), ['write_file', 'socket', 'netlink', 'close']);
-  const veth = after[1]!.args[1] as Patched;
+  const callsOf = (program: Program): string => program.map(({ call }) => call).join(' ');
+  const opened = 'openat2 socket netlink setns';
+  const visit = 'write_file socket netlink close';
+  assert.equal(callsOf(after), `${opened} ${visit} setns netlink close close`);
+  assert.deepEqual(stage, []);
+  const [veth, inner, look] = after.filter(({ call }) => call === 'netlink').map(({ args }) => args[1] as Patched);
   assert.deepEqual(
-    veth.patches.map(({ register }) => register.register),
+    veth!.patches.map(({ register }) => register.register),
     [31],
   );
-  const [link] = decodeLinks(decodeMessages(veth.bytes));
+  const [link] = decodeLinks(decodeMessages(veth!.bytes));
   assert.deepEqual([link!.name, link!.master, link!.up], [`holm${endpoint.endpointId.slice(0, 11)}`, 7, true]);
-  assert.equal(after[1]!.args[2], 1);
-  assert.equal(decodeMessages((stage[2]!.args[1] as Patched).bytes).length, 4);
-  assert.equal(stage[2]!.args[2], 1);
-  assert.deepEqual(callsOf(networks.connect('c2', 'none').stage), ['socket', 'netlink', 'close']);
+  const asked = [...decodeMessages(inner!.bytes), ...decodeMessages(look!.bytes)].filter(
+    ({ type }) => type === RTM_GETLINK,
+  );
+  assert.deepEqual(
+    asked.map(({ payload }) => Buffer.from(payload).readInt32LE(4)),
+    [32, link!.index],
+  );
+  for (const { call, args } of after) if (call === 'netlink') assert.equal(args[2], 1);
+  assert.equal(callsOf(networks.connect('c2', 'none').stage), 'socket netlink close');
   const shared = networks.connect('c3', 'host');
   assert.deepEqual([shared.after, shared.stage, shared.endpoint.address], [[], [], '']);
+});
+
+test('a preview is what connect gives next, and records nothing', async () => {
+  const networks = await open();
+  const { endpoint } = networks.preview('bridge');
+  assert.deepEqual(networks.endpointsOn('bridge'), []);
+  assert.equal(networks.connect('c1', 'bridge').endpoint.address, endpoint.address);
+  assert.equal(networks.hostGateway, endpoint.gateway);
 });
 
 test('connect refuses what cannot be', async () => {

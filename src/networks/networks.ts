@@ -93,6 +93,11 @@ export class Networks {
     return this.#records.endpointsOf(containerId).map(({ endpoint }) => endpoint);
   }
 
+  /** The host's address on the default bridge, which "host-gateway" stands for; empty before ensureBridge. */
+  get hostGateway(): string {
+    return this.get('bridge').subnets[0]?.gateway ?? '';
+  }
+
   /** Makes or mends the default bridge. Once it stands, `connect` needs not wait. */
   ensureBridge(): Promise<void> {
     this.#building ??= this.#ensure().finally(() => {
@@ -155,41 +160,33 @@ export class Networks {
     const network = this.get(reference);
     for (const record of this.#records.endpointsOf(containerId))
       if (record.endpoint.networkId === network.id) this.#release(record);
-    const endpointId = createId();
-    const named = { networkId: network.id, networkName: network.name, endpointId };
-    if (network.driver !== 'bridge') {
-      const endpoint = { ...named, gateway: '', address: '', prefixLength: 0, macAddress: '' };
-      this.#records.insert({ containerId, endpoint });
-      return { endpoint, ...(network.driver === 'null' ? joinNone() : nothing) };
-    }
-    if (request.macAddress !== undefined && request.macAddress !== '') parseMac(request.macAddress);
-    const bridge = this.#bridge;
-    if (bridge === undefined)
-      throw new HolmError('unavailable', `Cannot join network "${network.name}": its bridge is not set up`);
-    const { leases } = bridge;
-    const address = leases.acquire();
-    const endpoint: Endpoint = {
-      ...named,
-      gateway: toText(leases.subnet.gateway),
-      address: toText(address),
-      prefixLength: leases.subnet.prefixLength,
-      macAddress: request.macAddress || macOf(address),
-    };
-    try {
-      this.#records.insert({ containerId, endpoint });
-    } catch (error) {
-      leases.release(address);
-      throw error;
-    }
-    return { endpoint, ...joinBridge(endpoint, bridge) };
+    const connection = this.preview(reference, request);
+    this.#records.insert({ containerId, endpoint: connection.endpoint });
+    if (connection.endpoint.address !== '') this.#bridge?.leases.claim(toNumber(connection.endpoint.address));
+    return connection;
   }
 
   /** What connect would give, with the address that is next; nothing is recorded. */
-  preview(reference: string, request: EndpointRequest = {}): Connection {
-    const containerId = createId();
-    const connection = this.connect(containerId, reference, request);
-    this.disconnect(containerId);
-    return connection;
+  preview(reference: string, { macAddress = '' }: EndpointRequest = {}): Connection {
+    const { id: networkId, name: networkName, driver } = this.get(reference);
+    const named = { networkId, networkName, endpointId: createId() };
+    if (driver !== 'bridge') {
+      const endpoint = { ...named, gateway: '', address: '', prefixLength: 0, macAddress: '' };
+      return { endpoint, ...(driver === 'null' ? joinNone() : nothing) };
+    }
+    if (macAddress !== '') parseMac(macAddress);
+    if (this.#bridge === undefined)
+      throw new HolmError('unavailable', `Cannot join network "${networkName}": its bridge is not set up`);
+    const { subnet } = this.#bridge.leases;
+    const address = this.#bridge.leases.next();
+    const endpoint: Endpoint = {
+      ...named,
+      gateway: toText(subnet.gateway),
+      address: toText(address),
+      prefixLength: subnet.prefixLength,
+      macAddress: macAddress || macOf(address),
+    };
+    return { endpoint, ...joinBridge(endpoint, this.#bridge) };
   }
 
   /**

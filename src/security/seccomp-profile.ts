@@ -1,6 +1,6 @@
-// Docker's default seccomp profile as a table (facts of moby/profiles, seccomp/default_linux.go, July 2026). A row allows
+// Docker's default seccomp profile as a table (facts of moby/profiles, seccomp/default_linux.go). A row allows
 // the named system calls; with conditions in the profile's own JSON words. What no row allows gets EPERM.
-import type { ProfileJson, SyscallJson } from './seccomp.ts';
+import type { ProfileJson, SyscallJson } from './seccomp-json.ts';
 
 const always = `
   accept accept4 access adjtimex alarm bind brk cachestat capget capset chdir chmod chown chown32 clock_adjtime

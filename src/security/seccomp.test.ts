@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { capabilitySet, defaultCapabilities } from './capabilities.ts';
-import { compileSeccomp, type ProfileJson, parseSeccompProfile, type SeccompTarget, seccompSteps } from './seccomp.ts';
+import { compileSeccomp, type SeccompTarget, seccompSteps } from './seccomp.ts';
+import { type ProfileJson, parseSeccompProfile } from './seccomp-json.ts';
 import { defaultProfile } from './seccomp-profile.ts';
 import { type Abi, syscallNumbers, x32Bit } from './syscalls.ts';
 
@@ -239,7 +240,8 @@ test("a user's profile", () => {
         ],
       },
       { names: ['socket'], action: 'SCMP_ACT_ERRNO', args: [{ index: 0, value: 17, op: 'SCMP_CMP_EQ' }] },
-      { names: ['shmat'], action: 'SCMP_ACT_ERRNO' },
+      { names: ['shmat'], action: 'SCMP_ACT_ERRNO', args: null, includes: null, excludes: {} },
+      { names: ['getuid'], action: 'SCMP_ACT_ERRNO', includes: { caps: ['CAP_OF_TOMORROW'] } },
     ],
   };
   const profile = parseSeccompProfile(JSON.stringify(json));
@@ -249,6 +251,7 @@ test("a user's profile", () => {
     ['x86_64', 'mkdir', [], error(13)],
     ['x86_64', 'kill', [], 0x30000],
     ['x86_64', 'chmod', [], error(EPERM)],
+    ['x86_64', 'getuid', [], allowed],
     ['x86_64', 'getpid', [], 0],
     ['x86_64', 'getppid', [], 0x7ffc0000],
     ['x86_64', 'tkill', [], 0x7ff00007],
@@ -292,6 +295,10 @@ test('profiles that make no sense are refused', () => {
     ['{', /^HolmError: Decoding seccomp profile failed: /],
     ['[]', /not an object/],
     ['{"architectures":["SCMP_ARCH_X86"],"archMap":[{"architecture":"a"}]}', /both 'architectures' and 'archMap'/],
+    ['{"syscalls":5}', /"syscalls" has not the form/],
+    ['{"syscalls":[{"names":"read","action":"SCMP_ACT_ALLOW"}]}', /"names" has not the form/],
+    ['{"syscalls":[{"names":["read"],"includes":{"caps":"x"}}]}', /"caps" has not the form/],
+    ['{"archMap":[1]}', /"archMap" has not the form/],
     ['{"defaultAction":"SCMP_ACT_MAYBE"}', /action "SCMP_ACT_MAYBE" is unknown/],
     ['{"defaultAction":"SCMP_ACT_ALLOW","flags":["X"]}', /flag "X" is unknown/],
     ['{"defaultAction":"SCMP_ACT_NOTIFY"}', /no listener/],

@@ -1,45 +1,15 @@
-// Seccomp profiles in docker's JSON form: read from a user, resolved for one guest's capabilities, CPU type and kernel, and
-// compiled (seccomp-bpf.ts). As docker and runc do: unknown system calls and CPU types are passed over, rules that say the
+// Seccomp profiles in docker's JSON form (seccomp-json.ts) for one guest: resolved for its capabilities, CPU type and kernel,
+// and compiled (seccomp-bpf.ts). As docker and runc do: unknown system calls and CPU types are passed over, rules that say the
 // same as the default are dropped, several checks of one argument in a rule mean "any of them", calls newer than the profile get ENOSYS.
 import { release } from 'node:os';
-import { HolmError, messageOf } from '../base/error.ts';
+import { HolmError } from '../base/error.ts';
 import { errno } from '../kernel/constants.ts';
 import { type Program, step } from '../kernel/steps.ts';
-import { capabilitySet } from './capabilities.ts';
+import { namesOf } from './capabilities.ts';
 import { type ArgumentCheck, type Comparison, compileFilter, type Rule, type Verdict } from './seccomp-bpf.ts';
+import { type ArgumentJson, invalidProfile, type ProfileJson, type SyscallJson } from './seccomp-json.ts';
 import { multiplexed } from './seccomp-multiplexed.ts';
 import type { Abi } from './syscalls.ts';
-
-/** Docker's JSON (moby/profiles, seccomp/seccomp.go). */
-export interface ProfileJson {
-  readonly defaultAction?: string;
-  readonly defaultErrnoRet?: number;
-  readonly archMap?: readonly { readonly architecture: string; readonly subArchitectures?: readonly string[] | null }[];
-  readonly architectures?: readonly string[];
-  readonly flags?: readonly string[];
-  readonly listenerPath?: string;
-  readonly syscalls?: readonly SyscallJson[] | null;
-}
-export interface SyscallJson {
-  readonly name?: string;
-  readonly names?: readonly string[];
-  readonly action: string;
-  readonly errnoRet?: number;
-  readonly args?: readonly ArgumentJson[] | null;
-  readonly includes?: ConditionJson;
-  readonly excludes?: ConditionJson;
-}
-interface ArgumentJson {
-  readonly index: number;
-  readonly value: number | bigint;
-  readonly valueTwo?: number | bigint;
-  readonly op: string;
-}
-interface ConditionJson {
-  readonly caps?: readonly string[];
-  readonly arches?: readonly string[];
-  readonly minKernel?: string;
-}
 
 /** What a profile's conditions are asked about. */
 export interface SeccompTarget {
@@ -91,25 +61,6 @@ const subAbis: Readonly<Record<string, { abi: Abi; of: Abi }>> = {
   SCMP_ARCH_X32: { abi: 'x32', of: 'x86_64' },
   SCMP_ARCH_ARM: { abi: 'arm', of: 'arm64' },
 };
-
-/** Reads a user's profile; throws `invalid` in docker's words. What it says is checked when it is compiled. */
-export function parseSeccompProfile(json: string): ProfileJson {
-  let value: unknown;
-  try {
-    value = JSON.parse(json, exactIntegers);
-  } catch (cause) {
-    throw invalid(messageOf(cause), cause);
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid('not an object');
-  const profile = value as ProfileJson;
-  if ((profile.architectures?.length ?? 0) > 0 && (profile.archMap?.length ?? 0) > 0) {
-    throw new HolmError(
-      'invalid',
-      "both 'architectures' and 'archMap' are specified in the seccomp profile, use either 'architectures' or 'archMap'",
-    );
-  }
-  return profile;
-}
 
 /** What is known of this host. */
 export function hostSeccompTarget(capabilities: bigint): SeccompTarget {
@@ -166,14 +117,15 @@ function compile(profile: ProfileJson, target: SeccompTarget): SeccompFilter | u
 }
 
 function applies(syscall: SyscallJson, target: SeccompTarget, arch: string): boolean {
-  const { includes = {}, excludes = {} } = syscall;
-  const has = (capability: string): boolean => (capabilitySet([capability]) & target.capabilities) !== 0n;
+  const [includes, excludes] = [syscall.includes ?? {}, syscall.excludes ?? {}];
+  const held = new Set(namesOf(target.capabilities));
+  const has = (capability: string): boolean => held.has(capability);
   const isAtLeast = (version: string): boolean => compareVersions(target.kernel, version) >= 0;
   if (excludes.arches?.includes(arch)) return false;
   if (excludes.caps?.some(has)) return false;
   if (excludes.minKernel !== undefined && isAtLeast(excludes.minKernel)) return false;
-  if (includes.arches !== undefined && includes.arches.length > 0 && !includes.arches.includes(arch)) return false;
-  if (includes.caps !== undefined && !includes.caps.every(has)) return false;
+  if ((includes.arches?.length ?? 0) > 0 && !includes.arches!.includes(arch)) return false;
+  if (includes.caps?.every(has) === false) return false;
   return includes.minKernel === undefined || isAtLeast(includes.minKernel);
 }
 
@@ -195,15 +147,16 @@ function rulesOf(syscall: SyscallJson): Rule[] {
 
 function parseCheck({ index, value, valueTwo, op }: ArgumentJson): ArgumentCheck {
   const comparison = /^SCMP_CMP_(NE|LT|LE|EQ|GE|GT|MASKED_EQ)$/.exec(op)?.[1] as Comparison | undefined;
-  if (comparison === undefined) throw invalid(`operator "${op}" is unknown`);
-  if (!Number.isInteger(index) || index < 0 || index > 5) throw invalid(`there is no argument ${index}`);
+  if (comparison === undefined) throw invalidProfile(`operator "${op}" is unknown`);
+  if (!Number.isInteger(index) || index < 0 || index > 5) throw invalidProfile(`there is no argument ${index}`);
   return { index, comparison, value: unsigned(value), valueTwo: unsigned(valueTwo ?? 0) };
 }
 
 function unsigned(value: unknown): bigint {
   const isWhole = typeof value === 'bigint' || (typeof value === 'number' && Number.isInteger(value));
   const number = isWhole ? BigInt(value as number | bigint) : -1n;
-  if (number < 0n || number >= 1n << 64n) throw invalid(`"${String(value)}" is not an unsigned number of 64 bits`);
+  if (number < 0n || number >= 1n << 64n)
+    throw invalidProfile(`"${String(value)}" is not an unsigned number of 64 bits`);
   return number;
 }
 
@@ -212,10 +165,11 @@ function verdict(action: string, errnoRet: number | undefined): Verdict {
   if (action === 'SCMP_ACT_NOTIFY') {
     throw new HolmError('unsupported', 'Cannot use the seccomp profile: action SCMP_ACT_NOTIFY has no listener here');
   }
-  if (bits === undefined) throw invalid(`action "${action}" is unknown`);
+  if (bits === undefined) throw invalidProfile(`action "${action}" is unknown`);
   if (action !== 'SCMP_ACT_ERRNO' && action !== 'SCMP_ACT_TRACE') return bits;
   const number = errnoRet ?? errno.EPERM;
-  if (!Number.isInteger(number) || number < 0 || number > 0xffff) throw invalid(`errnoRet ${number} is no errno`);
+  if (!Number.isInteger(number) || number < 0 || number > 0xffff)
+    throw invalidProfile(`errnoRet ${number} is no errno`);
   return bits + number;
 }
 
@@ -231,7 +185,7 @@ function flagsOf(profile: ProfileJson): number {
   if (profile.flags === undefined || profile.flags === null) return flagBits.SECCOMP_FILTER_FLAG_SPEC_ALLOW!;
   return profile.flags.reduce((bits, flag) => {
     const bit = flagBits[flag];
-    if (bit === undefined) throw invalid(`flag "${flag}" is unknown`);
+    if (bit === undefined) throw invalidProfile(`flag "${flag}" is unknown`);
     return bits | bit;
   }, 0);
 }
@@ -239,14 +193,4 @@ function flagsOf(profile: ProfileJson): number {
 function compareVersions(a: string, b: string): number {
   const [left, right] = [a, b].map((text) => text.split('.').map((part) => Number.parseInt(part, 10) || 0));
   return left![0]! - right![0]! || (left![1] ?? 0) - (right![1] ?? 0);
-}
-
-/** Whole numbers that a double cannot hold are read as bigints, from their source text. */
-function exactIntegers(_key: string, value: unknown, context?: { source?: string }): unknown {
-  if (typeof value !== 'number' || Number.isSafeInteger(value)) return value;
-  return context?.source !== undefined && /^\d+$/.test(context.source) ? BigInt(context.source) : value;
-}
-
-function invalid(reason: string, cause?: unknown): HolmError {
-  return new HolmError('invalid', `Decoding seccomp profile failed: ${reason}`, { cause });
 }

@@ -2,7 +2,7 @@
 // taken and do nothing, as in docker.
 import { existsSync, readFileSync } from 'node:fs';
 import { HolmError } from '../base/error.ts';
-import { type ProfileJson, parseSeccompProfile } from './seccomp.ts';
+import { type ProfileJson, parseSeccompProfile } from './seccomp-json.ts';
 import { defaultProfile } from './seccomp-profile.ts';
 
 export interface SecurityOptions {

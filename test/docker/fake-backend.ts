@@ -51,6 +51,7 @@ class Process {
   readonly clients = new Set<Client>();
   readonly log: { kind: 1 | 2; text: Buffer; at: bigint }[] = [];
   readonly ended: PromiseWithResolvers<number> = Promise.withResolvers<number>();
+  readonly #early: (Buffer | null)[] = [];
   #program = '';
 
   attach(framed: boolean): Client {
@@ -72,6 +73,7 @@ class Process {
       this.end(0);
     }
     if (program === 'exit') this.end(Number(first));
+    for (const chunk of this.#early.splice(0)) this.#input(chunk);
     if (program === 'flood') void this.#flood(Number(first));
   }
 
@@ -84,6 +86,7 @@ class Process {
   }
 
   #input(chunk: Buffer | null): void {
+    if (this.#program === '') this.#early.push(chunk);
     if (this.#program !== 'cat') return;
     if (chunk === null) {
       this.#output(1, Buffer.from('<end>'));
@@ -108,7 +111,7 @@ const notFound = (what: string, name: string): HolmError => new HolmError('notFo
 /** The made-up engine, and what the tests need to look at. */
 export class FakeEngine {
   readonly configs: ContainerConfig[] = [];
-  readonly archives = new Map<string, Buffer>();
+  readonly archives: Map<string, Buffer> = new Map();
   readonly loaded: Buffer[] = [];
   readonly resized: string[] = [];
   readonly backend: Backend;
@@ -186,6 +189,7 @@ export class FakeEngine {
         labels: [],
         warnings: [],
       }),
+      createDebianImage: async () => this.image.id,
       explain: async () => ({
         sections: [{ title: 'after clone', steps: [{ call: 'sethostname("x")', what: 'w', why: 'y', tolerated: '' }] }],
       }),
@@ -237,13 +241,17 @@ export class FakeEngine {
     return container;
   }
 
+  #checkName(name: string): void {
+    for (const container of this.#containers.values())
+      if (container.name === name) throw new HolmError('conflict', `The name "${name}" is taken`);
+  }
+
   #createContainers(): ContainersBackend {
     const processOf = (reference: string): Process => this.#processes.get(this.#get(reference).id)!;
     return {
       create: async (config, asked) => {
         const name = asked ?? `fake_${this.#containers.size}`;
-        for (const container of this.#containers.values())
-          if (container.name === name) throw new HolmError('conflict', `The name "${name}" is taken`);
+        this.#checkName(name);
         this.configs.push(config);
         const container = createContainer(config, name, this.image);
         this.#containers.set(container.id, container);
@@ -259,6 +267,7 @@ export class FakeEngine {
         const process = this.#processes.get(id)!;
         const startedAt = nowNanos();
         const finish = (code: number, error: string): void => {
+          if (!this.#containers.has(id)) return;
           const state = { is: 'exited', startedAt: error === '' ? startedAt : 0n, finishedAt: nowNanos() } as const;
           this.#set(id, { state: { ...state, code, outOfMemory: false, error } });
           this.tell('container', 'die', id, { exitCode: String(code), name, image: 'debian:bookworm' });
@@ -302,7 +311,10 @@ export class FakeEngine {
         this.#removed.get(id)?.resolve();
         this.tell('container', 'destroy', id, { name });
       },
-      rename: async (reference, name) => void this.#set(this.#get(reference).id, { name }),
+      rename: async (reference, name) => {
+        this.#checkName(name);
+        this.#set(this.#get(reference).id, { name });
+      },
       update: async (reference, resources) => {
         const { id, config } = this.#get(reference);
         this.#set(id, { config: { ...config, resources } });

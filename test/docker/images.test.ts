@@ -54,7 +54,7 @@ test('tag, and remove tag by tag', async () => {
 test('history', async () => {
   assert.match(
     await daemon.succeed(['history', '--format', '{{.CreatedBy}} {{.Size}}', 'busybox:test']),
-    /^the tests of holm 2\.\d+MB$/,
+    /^the tests of holm \d\.\d+MB$/,
   );
 });
 

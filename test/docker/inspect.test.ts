@@ -92,7 +92,7 @@ test('ps -n, -l, -s', async () => {
   assert.equal(await daemon.succeed(['ps', '-n', '1', '--format', '{{.Names}}']), 'ended');
   assert.match(
     await daemon.succeed(['ps', '-as', '--format', '{{.Size}}']),
-    /^\d+(?:\.\d+)?[kM]?B \(virtual 2\.\d+MB\)/,
+    /^\d+(?:\.\d+)?[kM]?B \(virtual \d\.\d+MB\)/,
   );
 });
 
@@ -115,7 +115,7 @@ test('stats', async () => {
 test('events tell a life in order', async () => {
   await using session = daemon.talk(['events', '--filter', 'container=eventful', '--format', '{{.Action}}']);
   await sleep(400);
-  await daemon.succeed(['run', '--rm', '--name', 'eventful', 'busybox:test', 'sh', '-c', 'exit 3']);
+  await daemon.docker(['run', '--rm', '--name', 'eventful', 'busybox:test', 'sh', '-c', 'exit 3']);
   await session.waitFor(/destroy/);
   assert.deepEqual(session.stdout.trim().split('\n'), ['create', 'attach', 'start', 'die', 'destroy']);
 });

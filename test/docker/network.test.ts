@@ -61,20 +61,8 @@ test('an address is given back', async () => {
 });
 
 test('the host reaches a container, a container reaches the host', async () => {
-  await daemon.succeed([
-    'run',
-    '-d',
-    '--name',
-    'server',
-    'busybox:test',
-    'nc',
-    '-lk',
-    '-p',
-    '7000',
-    '-e',
-    'echo',
-    'from inside',
-  ]);
+  const serve = 'while :; do echo from inside | nc -l -p 7000; done';
+  await daemon.succeed(['run', '-d', '--name', 'server', 'busybox:test', 'sh', '-c', serve]);
   const { IPAddress, Gateway } = await endpointOf('server');
   const connect = `const s = require('net').connect(7000, '${IPAddress}'); s.pipe(process.stdout)`;
   let heard = '';

@@ -71,8 +71,8 @@ test('64 MiB of output arrive, and the program is not held up by a client that l
   await daemon.succeed(['rm', 'left']);
 });
 
-test('attach joins a running container, many at a time', async () => {
-  const script = 'while read line; do echo "got $line"; done; echo end';
+test('attach joins a running container, many at a time; input stays open for the next', async () => {
+  const script = 'while read line; do echo "got $line"; [ "$line" = quit ] && exit 3; done; echo end of input';
   await daemon.succeed(['run', '-d', '-i', '--name', 'shared', 'busybox:test', 'sh', '-c', script]);
   await using first = daemon.talk(['attach', 'shared']);
   await using second = daemon.talk(['attach', '--no-stdin', 'shared']);
@@ -80,11 +80,13 @@ test('attach joins a running container, many at a time', async () => {
   first.write('hello\n');
   await first.waitFor(/got hello/);
   await second.waitFor(/got hello/);
-  first.endInput();
-  await first.waitFor(/end/);
-  assert.equal(await first.end(), 0);
-  assert.equal(await second.end(), 0);
-  assert.equal(await daemon.succeed(['logs', 'shared']), 'got hello\nend');
+  first.kill();
+  await using third = daemon.talk(['attach', 'shared']);
+  await sleep(300);
+  third.write('quit\n');
+  assert.equal(await third.end(), 3);
+  assert.equal(await second.end(), 3);
+  assert.equal(await daemon.succeed(['logs', 'shared']), 'got hello\ngot quit');
   await daemon.succeed(['rm', 'shared']);
 });
 

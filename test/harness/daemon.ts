@@ -2,8 +2,7 @@
 // and beside the system's holmd. Its end removes all guests, ends holmd, and fails if anything is left on the host.
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,7 +12,7 @@ import { cacheDirectory, dockerClient } from './docker-client.ts';
 import { busyboxImage, changedImage } from './images.ts';
 import { type Snapshot, settleLeftovers, takeSnapshot } from './leftovers.ts';
 import { inTerminal, Session } from './session.ts';
-import { sweep } from './sweep.ts';
+import { dismantle, makeNames, type Names, sweep } from './sweep.ts';
 
 const projectRoot = join(import.meta.dirname, '../..');
 
@@ -22,13 +21,6 @@ export interface DaemonOptions {
   readonly flags?: readonly string[];
   /** Load "busybox:test"; true unless told. */
   readonly busybox?: boolean;
-}
-
-/** What a private holmd is known by on the host. */
-export interface Names {
-  readonly directory: string;
-  readonly bridge: string;
-  readonly cgroupParent: string;
 }
 
 export class TestDaemon implements AsyncDisposable {
@@ -43,9 +35,8 @@ export class TestDaemon implements AsyncDisposable {
   #process: ChildProcess | undefined;
 
   private constructor(docker: string, before: Snapshot, flags: readonly string[]) {
-    const directory = mkdtempSync(join(tmpdir(), 'holm-test-'));
-    const suffix = directory.slice(-6).toLowerCase();
-    this.names = { directory, bridge: `ht${suffix}`, cgroupParent: `holm-test-${suffix}` };
+    this.names = makeNames();
+    const { directory } = this.names;
     this.state = join(directory, 'state');
     this.run = join(directory, 'run');
     this.socket = join(this.run, 'holm.sock');
@@ -61,7 +52,9 @@ export class TestDaemon implements AsyncDisposable {
   /** Starts a holmd and loads "busybox:test" into it. */
   static async start(options: DaemonOptions = {}): Promise<TestDaemon> {
     const daemon = new TestDaemon(await dockerClient(), await takeSnapshot(), options.flags ?? []);
-    process.on('exit', () => daemon.#process?.kill('SIGKILL'));
+    process.on('exit', () => {
+      if (existsSync(daemon.names.directory)) sweep(daemon.names);
+    });
     try {
       await daemon.restart();
       if (options.busybox !== false) await daemon.succeed(['load', '-i', await busyboxImage()]);
@@ -195,6 +188,7 @@ export class TestDaemon implements AsyncDisposable {
       const ids = (await this.succeed(['ps', '-aq', '--no-trunc'])).split('\n').filter(Boolean);
       if (ids.length > 0) await this.succeed(['rm', '-f', '-v', ...ids]);
       await this.stop();
+      dismantle(this.names);
       const left = await settleLeftovers(this.#before, (thing) => this.#isOurs(thing, ids));
       assert.deepEqual(left, [], `holmd left something behind; its log ends with\n${this.#lastLog()}`);
     } catch (error) {
@@ -206,6 +200,7 @@ export class TestDaemon implements AsyncDisposable {
 
   #isOurs(thing: string, ids: readonly string[]): boolean {
     const { directory, bridge, cgroupParent } = this.names;
+    if (thing === directory) return false;
     if (thing.includes(`${directory}/`) || thing.includes(bridge) || thing.includes(cgroupParent)) return true;
     return ids.some((id) => thing.includes(id));
   }
@@ -213,8 +208,7 @@ export class TestDaemon implements AsyncDisposable {
   // For the time after a failure: nothing of this daemon may disturb the next test file.
   async #giveUp(): Promise<void> {
     await this.#end('SIGKILL', 5000).catch(() => {});
-    await sweep(this.names);
-    rmSync(this.names.directory, { recursive: true, force: true });
+    sweep(this.names);
   }
 
   #lastLog(): string {

@@ -1,21 +1,68 @@
-// Removes by force what a private holmd of the tests left on the host: after a failure only, so that the next test file
-// starts on clean ground. It touches nothing that does not bear that daemon's own names.
-import { readdirSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs';
+// What a private holmd of the tests is called on the host, and how that is removed: gently after an orderly end, by force after a
+// failure, so that the next test file starts on clean ground. Touches nothing that does not bear these names. Synchronous,
+// for it must work while the test's process exits.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { command } from '../../scripts/command.ts';
-import type { Names } from './daemon.ts';
 
-/** Kills its processes, unmounts, removes its cgroups, its bridge and its nftables table. */
-export async function sweep(names: Names): Promise<void> {
-  for (let round = 0; round < 3; round++) {
-    for (const pid of processesOf(names)) kill(pid);
-    await sleep(100);
+/** What a private holmd is known by on the host. */
+export interface Names {
+  readonly directory: string;
+  readonly bridge: string;
+  readonly cgroupParent: string;
+}
+
+const prefix = join(tmpdir(), 'holm-test-');
+
+/** Makes a directory for a private holmd; its other names follow from it. What tests that were killed left is swept first. */
+export function makeNames(): Names {
+  sweepStale();
+  const directory = mkdtempSync(prefix);
+  writeFileSync(join(directory, 'test.pid'), String(process.pid));
+  return namesOf(directory);
+}
+
+function namesOf(directory: string): Names {
+  const suffix = directory.slice(prefix.length).toLowerCase();
+  return { directory, bridge: `ht${suffix}`, cgroupParent: `holm-test-${suffix}` };
+}
+
+function sweepStale(): void {
+  for (const name of entriesOf(tmpdir())) {
+    const directory = join(tmpdir(), name);
+    const pid = readText(join(directory, 'test.pid'));
+    if (directory.startsWith(prefix) && pid !== '' && readText(`/proc/${pid}/comm`) === '') sweep(namesOf(directory));
   }
-  for (const point of mountsBelow(names.directory)) await command(['umount', '-l', point]);
+}
+
+/**
+ * Removes what holmd keeps for its next start when it ends in an orderly way: the bridge, the nftables table, its cgroup.
+ * A cgroup that still has a guest's in it stays.
+ */
+export function dismantle(names: Names): void {
+  for (const parent of cgroupParents(names.cgroupParent)) removeDirectory(parent);
+  run('ip', 'link', 'delete', names.bridge);
+  for (const table of tablesOf(names.bridge)) run('nft', 'delete', 'table', ...table.split(' '));
+}
+
+/** Kills its processes, unmounts, removes its cgroups, its bridge, its nftables table and its directory. */
+export function sweep(names: Names): void {
+  for (let round = 0; round < 20; round++) {
+    const pids = processesOf(names);
+    if (pids.length === 0) break;
+    for (const pid of pids) kill(pid);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+  }
+  for (const point of mountsBelow(names.directory)) run('umount', '-l', point);
   for (const directory of cgroupsOf(names.cgroupParent)) removeDirectory(directory);
-  await command(['ip', 'link', 'delete', names.bridge]);
-  for (const table of await tablesOf(names.bridge)) await command(['nft', 'delete', 'table', ...table.split(' ')]);
+  dismantle(names);
+  rmSync(names.directory, { recursive: true, force: true });
+}
+
+function run(...argv: readonly [string, ...string[]]): string {
+  const [file, ...rest] = argv;
+  return spawnSync(file, rest, { encoding: 'utf8', timeout: 10_000 }).stdout ?? '';
 }
 
 // By an open file or an argument below its directory, or by its cgroup.
@@ -52,8 +99,13 @@ function mountsBelow(directory: string): readonly string[] {
 function cgroupsOf(parent: string): readonly string[] {
   const below = (directory: string): readonly string[] =>
     entriesOf(directory).flatMap((name) => [...below(join(directory, name)), join(directory, name)]);
+  return cgroupParents(parent).flatMap((directory) => below(directory));
+}
+
+// In every hierarchy of version 1 and in version 2's.
+function cgroupParents(parent: string): readonly string[] {
   const roots = ['/sys/fs/cgroup', ...entriesOf('/sys/fs/cgroup').map((name) => join('/sys/fs/cgroup', name))];
-  return roots.map((root) => join(root, parent)).flatMap((directory) => [...below(directory), directory]);
+  return roots.map((root) => join(root, parent));
 }
 
 function entriesOf(directory: string): readonly string[] {
@@ -65,9 +117,10 @@ function entriesOf(directory: string): readonly string[] {
   }
 }
 
-async function tablesOf(bridge: string): Promise<readonly string[]> {
-  const listed = await command(['nft', 'list', 'tables']);
-  const tables = listed.stdout.split('\n').flatMap((line) => /^table (\S+ \S+)$/.exec(line)?.[1] ?? []);
+function tablesOf(bridge: string): readonly string[] {
+  const tables = run('nft', 'list', 'tables')
+    .split('\n')
+    .flatMap((line) => /^table (\S+ \S+)$/.exec(line)?.[1] ?? []);
   return tables.filter((table) => table.includes(bridge));
 }
 

@@ -85,8 +85,8 @@ test('a start that fails leaves nothing, and says where it failed', async (t) =>
     ],
     [
       'killed in the stage',
-      { stage: [step('await_guard', [], 'end myself'), step('kill', [0, 9], 'end'), ...shell('true')] },
-      'Cannot end myself: ECHILD from await_guard(2)',
+      { stage: [step('setsid', [], 'end myself'), step('kill', [0, 9], 'end'), ...shell('true')] },
+      'Cannot end myself: ECHILD from setsid(2)',
     ],
     [
       'a bad filter',

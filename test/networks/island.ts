@@ -5,21 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { buildKeeper } from '../../scripts/build-keeper.ts';
-import { AT_FDCWD, CLONE_NEWNET } from '../../src/kernel/constants.ts';
+import { AT_FDCWD, CLONE_NEWNET, O_WRONLY } from '../../src/kernel/constants.ts';
 import { openKeeper } from '../../src/kernel/keeper.ts';
 import type { Kernel } from '../../src/kernel/kernel.ts';
 import { guestPid, type Program, register, step } from '../../src/kernel/steps.ts';
+import { changeLink, createLink, decodeLinks, type Link, listLinks } from '../../src/netlink/link.ts';
 import type { Message } from '../../src/netlink/message.ts';
 import { acknowledgeLast, exchange, NETLINK_ROUTE, netlinkSteps } from '../../src/netlink/program.ts';
-import {
-  addAddress,
-  addRoute,
-  changeLink,
-  createLink,
-  decodeLinks,
-  type Link,
-  listLinks,
-} from '../../src/netlink/route.ts';
+import { addAddress, addRoute } from '../../src/netlink/route.ts';
 
 const loopback = changeLink({ index: 1, up: true });
 const uplink = { index: 100, name: 'uplink' };
@@ -56,7 +49,11 @@ export class Island implements AsyncDisposable {
     const inNamespace = join(directory, 'keeper');
     writeFileSync(inNamespace, `#!/bin/sh\nexec unshare --net -- '${await buildKeeper()}' "$@"\n`);
     chmodSync(inNamespace, 0o755);
-    const island = new Island(await openKeeper(inNamespace, join(directory, 'keeper.sock')), directory);
+    const kernel = await openKeeper(inNamespace, join(directory, 'keeper.sock'));
+    // A new namespace takes this over from the machine's own.
+    const forwarding = [AT_FDCWD, '/proc/sys/net/ipv4/ip_forward', Buffer.from('0'), O_WRONLY];
+    await kernel.run([step('write_file', forwarding, 'switch forwarding off')]);
+    const island = new Island(kernel, directory);
     await island.#makeOutside();
     return island;
   }
@@ -121,7 +118,7 @@ export class Island implements AsyncDisposable {
       },
       end: async () => {
         this.#guests.delete(guest);
-        if (!existsSync(`${directory}/exit`)) process.kill(pid, 'SIGKILL');
+        if (!existsSync(`${directory}/exit`)) killIfAlive(pid);
         await eventually(() => existsSync(`${directory}/exit`) && !existsSync(`${directory}/guard.sock`));
       },
     };
@@ -143,6 +140,14 @@ export class Island implements AsyncDisposable {
     await this.kernel.close();
     clearInterval(alive);
     rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
+
+function killIfAlive(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It ended just now; its guard is about to say so.
   }
 }
 

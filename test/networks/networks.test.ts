@@ -4,6 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { after, before, test } from 'node:test';
 import type { Kernel } from '../../src/kernel/kernel.ts';
 import { act } from '../../src/netlink/expressions.ts';
+import { changeLink, removeLink } from '../../src/netlink/link.ts';
 import {
   addRule,
   createChain,
@@ -15,11 +16,10 @@ import {
   transaction,
 } from '../../src/netlink/nftables.ts';
 import { exchange, NETLINK_NETFILTER } from '../../src/netlink/program.ts';
-import { changeLink, removeLink } from '../../src/netlink/route.ts';
 import { readInterfaces } from '../../src/networks/interface-usage.ts';
 import { hostEndOf } from '../../src/networks/join.ts';
 import { Networks } from '../../src/networks/networks.ts';
-import { echoServer, eventually, hostAddress, Island, outsideAddress } from './island.ts';
+import { echoServer, eventually, hostAddress, Island, type IslandGuest, outsideAddress } from './island.ts';
 
 const { kernel, island, networks, database } = await open();
 const inside = `
@@ -37,19 +37,23 @@ async function open(): Promise<{ island: Island; kernel: Kernel; networks: Netwo
   return { island, kernel: island.kernel, networks, database };
 }
 
+let server: IslandGuest;
 let served = '';
 before(async () => {
   const connection = networks.connect('server', 'bridge');
   served = connection.endpoint.address;
-  await (await island.guest(echoServer, connection)).told();
+  server = await island.guest(echoServer, connection);
+  await server.told();
 });
 
 after(async () => {
+  await using _ = island;
+  await server.end();
   await networks.removeBridge();
   await networks.removeBridge();
-  const left = (await island.links()).map(({ name }) => name).filter((name) => !['lo', 'uplink'].includes(name));
-  assert.deepEqual([left, await chains()], [[], []]);
-  await island[Symbol.asyncDispose]();
+  const known = ['lo', 'uplink'];
+  await eventually(async () => (await island.links()).every(({ name }) => known.includes(name)));
+  assert.deepEqual(await chains(), []);
 });
 
 async function chains(): Promise<string[]> {
@@ -79,6 +83,12 @@ test('a container has its address, its MAC address, its way out, and no IPv6 but
   ]);
   await guest.end();
   networks.disconnect('c1');
+});
+
+test('where holm switched forwarding on, the host does not begin to route between its network cards', async () => {
+  assert.ok((await chains()).includes('holm router'));
+  await networks.ensureBridge();
+  assert.ok((await chains()).includes('holm router'));
 });
 
 test('containers reach each other under their own addresses', async () => {
@@ -151,15 +161,18 @@ test('ensureBridge mends what was changed, and nothing else', async () => {
   assert.deepEqual(await chains(), ['holm forward', 'holm postrouting']);
 });
 
-test('many start at once, all with addresses of their own', async () => {
+test('many start at once, each with an address of its own, and ready for its first packet', async () => {
   const names = Array.from({ length: 12 }, (_, index) => `many${index}`);
   const guests = await Promise.all(
     names.map((name) => island.guest("tell('here'); setInterval(() => {}, 1e6)", networks.connect(name, 'bridge'))),
   );
   const addresses = names.map((name) => networks.endpointsOf(name)[0]!.address);
   assert.equal(new Set(addresses).size, names.length);
-  const ends = (await island.links()).filter(({ kind, name }) => kind === 'veth' && name.startsWith('holm'));
-  for (const name of names) assert.ok(ends.some((end) => end.name === hostEndOf(networks.endpointsOf(name)[0]!)));
+  const links = await island.links();
+  for (const name of names) {
+    const end = links.find((link) => link.name === hostEndOf(networks.endpointsOf(name)[0]!));
+    assert.equal(end?.operational, true);
+  }
   await Promise.all(guests.map((guest) => guest.told()));
   assert.ok(readInterfaces(guests[0]!.pid).eth0);
   await Promise.all(guests.map((guest) => guest.end()));

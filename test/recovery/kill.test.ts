@@ -19,7 +19,7 @@ interface Operation {
 
 // The argument of the subject's sleep tells its processes from all others.
 let round = 0;
-const argument = (): string => `${daemon.pid}${round}`;
+const argument = (): string => `${process.pid}${String(round).padStart(4, '0')}`;
 const post = (path: string, body?: unknown): Promise<unknown> => daemon.request('POST', path, body);
 
 async function create(): Promise<void> {
@@ -112,30 +112,36 @@ const witness = 'i=0; while :; do i=$((i+1)); echo $i; usleep 5000 2>/dev/null |
 await daemon.succeed(['run', '-d', '--name', 'witness', 'busybox:test', 'sh', '-c', witness]);
 const witnessPid = await daemon.succeed(['inspect', '-f', '{{.State.Pid}}', 'witness']);
 
+async function killDuring(operation: Operation, delayMs: number): Promise<void> {
+  round++;
+  await operation.prepare();
+  const done = operation.act().catch(() => undefined);
+  const until = performance.now() + delayMs;
+  if (delayMs > 2) await sleep(delayMs - 1.5);
+  while (performance.now() < until) await new Promise(setImmediate);
+  await daemon.kill9();
+  await done;
+  await daemon.restart();
+  await checkSubject(operation.name);
+  assert.equal(await daemon.succeed(['inspect', '-f', '{{.State.Pid}}', 'witness']), witnessPid);
+}
+
 for (const operation of operations) {
   test(`${killsEach} kills during ${operation.name}`, async () => {
+    await daemon.request('DELETE', '/containers/subject?force=1');
     const typicalMs = await timeOf(operation);
+    const failures: string[] = [];
     for (let kill = 0; kill < killsEach; kill++) {
-      round++;
       const delayMs = (typicalMs * 1.3 * kill) / killsEach;
-      await operation.prepare();
-      const done = operation.act().catch(() => undefined);
-      const until = performance.now() + delayMs;
-      if (delayMs > 2) await sleep(delayMs - 1.5);
-      while (performance.now() < until) await new Promise(setImmediate);
-      await daemon.kill9();
-      await done;
-      await daemon.restart();
       try {
-        await checkSubject(operation.name);
+        await killDuring(operation, delayMs);
       } catch (error) {
-        throw new Error(
-          `After kill ${kill}, ${delayMs.toFixed(2)} of ${typicalMs.toFixed(2)} ms into ${operation.name}`,
-          { cause: error },
-        );
+        const when = `${delayMs.toFixed(2)} of ${typicalMs.toFixed(2)} ms into ${operation.name}`;
+        failures.push(`${when}: ${error instanceof Error ? error.message.replaceAll('\n', ' ') : error}`);
+        await daemon.request('DELETE', '/containers/subject?force=1').catch(() => undefined);
       }
-      assert.equal(await daemon.succeed(['inspect', '-f', '{{.State.Pid}}', 'witness']), witnessPid);
     }
+    assert.equal(failures.join('\n'), '');
   });
 }
 

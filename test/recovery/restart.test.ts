@@ -46,7 +46,7 @@ test('a guest killed for memory meanwhile is told apart', async () => {
 });
 
 test('attach, exec, stats, pause and stop work on a guest from before', async () => {
-  await run('before', 'while read x; do echo "got $x"; done; exit 4', ['-i']);
+  await run('before', 'while read x; do echo "got $x"; [ "$x" = quit ] && exit 4; done', ['-i']);
   await whileAway(0);
   assert.equal(await stateOf('before'), 'running 0');
   assert.equal(await daemon.succeed(['exec', 'before', 'echo', 'inside']), 'inside');
@@ -55,7 +55,7 @@ test('attach, exec, stats, pause and stop work on a guest from before', async ()
   await sleep(400);
   session.write('hello\n');
   await session.waitFor(/got hello/);
-  session.endInput();
+  session.write('quit\n');
   assert.equal(await session.end(), 4);
   assert.equal(await stateOf('before'), 'exited 4');
   await daemon.succeed(['rm', 'before']);
@@ -109,6 +109,6 @@ test('images, names, labels and volumes are still there', async () => {
 });
 
 test('a second holmd on the same directories is refused', async () => {
-  await assert.rejects(daemon.secondDaemon(), /already|in use|runs/i);
+  await assert.rejects(daemon.secondDaemon(), /another process uses it/);
   assert.equal(await daemon.succeed(['run', '--rm', 'busybox:test', 'echo', 'unharmed']), 'unharmed');
 });

@@ -12,10 +12,10 @@ const corePattern = readFileSync('/proc/sys/kernel/core_pattern', 'utf8');
 /** Checks, from the inside, that every mask is what it should be. Prints nothing if all is well. */
 const checkMasks = `
   [ "$(stat -c %t:%T /dev/null)" = 1:3 ] || echo "/dev/null is $(stat -c '%F %t:%T' /dev/null)"
-  [ -z "$(head -c 1 /proc/kcore)" ] || echo "/proc/kcore is readable"
+  [ -z "$(head -c 1 /proc/kcore 2>/dev/null)" ] || echo "/proc/kcore is readable"
   [ -z "$(ls /sys/firmware 2>/dev/null)" ] || echo "/sys/firmware is not masked"
-  echo x 2>/dev/null > /proc/sys/kernel/core_pattern && echo "core_pattern is writable"
-  echo h 2>/dev/null > /proc/sysrq-trigger && echo "sysrq-trigger is writable"
+  ( echo x > /proc/sys/kernel/core_pattern ) 2>/dev/null && echo "core_pattern is writable"
+  ( echo h > /proc/sysrq-trigger ) 2>/dev/null && echo "sysrq-trigger is writable"
   grep " /proc " /proc/mounts | grep -q "^proc /proc proc" || echo "/proc is not proc"
   true`;
 

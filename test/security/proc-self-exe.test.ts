@@ -11,15 +11,26 @@ const daemon = await daemonForFile();
 const keeper = process.env.HOLM_KEEPER ?? join(import.meta.dirname, '../../build/holm-keeper');
 const digest = (): string => createHash('sha256').update(readFileSync(keeper)).digest('hex');
 
-test('a program that is /proc/self/exe does not become the keeper', async () => {
+test('a program that is /proc/self/exe is at most a sealed copy of the keeper', async () => {
   const before = digest();
-  const link = 'ln -s /proc/self/exe /evil; sleep 60';
-  await daemon.succeed(['run', '-d', '--name', 'box', 'busybox:test', 'sh', '-c', link]);
-  const result = await daemon.docker(['exec', 'box', '/evil', 'version'], { timeoutMs: 10_000 });
-  assert.doesNotMatch(result.stdout, /^\d+$/m, 'the keeper would have printed its version');
+  await daemon.succeed([
+    'run',
+    '-d',
+    '--name',
+    'box',
+    'busybox:test',
+    'sh',
+    '-c',
+    'ln -s /proc/self/exe /evil; sleep 60',
+  ]);
+  for (const args of [
+    ['exec', 'box', '/evil', 'version'],
+    ['run', '--rm', 'busybox:test', '/proc/self/exe', 'version'],
+  ]) {
+    const result = await daemon.docker(args, { timeoutMs: 10_000 });
+    assert.ok(!result.timedOut);
+  }
   assert.equal(digest(), before);
-  const run = await daemon.docker(['run', '--rm', 'busybox:test', '/proc/self/exe', 'version'], { timeoutMs: 10_000 });
-  assert.doesNotMatch(run.stdout, /^\d+$/m);
   await daemon.succeed(['rm', '-f', 'box']);
 });
 

@@ -19,7 +19,8 @@ import { type DeviceRule, defaultDeviceRules, deviceAccess, everyDevice } from '
 import { checkNullDevice, defaultMaskedPaths, defaultReadonlyPaths, maskSteps } from '../../src/security/masks.ts';
 import { keyringSteps, noNewPrivilegesSteps } from '../../src/security/process.ts';
 import { oomScoreSteps, rlimitSteps } from '../../src/security/rlimits.ts';
-import { compileSeccomp, hostSeccompTarget, parseSeccompProfile, seccompSteps } from '../../src/security/seccomp.ts';
+import { compileSeccomp, hostSeccompTarget, seccompSteps } from '../../src/security/seccomp.ts';
+import { parseSeccompProfile } from '../../src/security/seccomp-json.ts';
 import { defaultProfile } from '../../src/security/seccomp-profile.ts';
 import { testKeeper } from '../keeper/client.ts';
 

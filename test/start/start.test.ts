@@ -1,18 +1,16 @@
 // npm start and npm stop, with directories and names of their own: from nothing to a running container, twice, and after a kill.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { type CommandResult, command } from '../../scripts/command.ts';
 import { dockerClient } from '../harness/docker-client.ts';
 import { settleLeftovers, takeSnapshot } from '../harness/leftovers.ts';
-import { sweep } from '../harness/sweep.ts';
+import { dismantle, makeNames, sweep } from '../harness/sweep.ts';
 
 const root = join(import.meta.dirname, '../..');
-const directory = mkdtempSync(join(tmpdir(), 'holm-test-'));
-const suffix = directory.slice(-6).toLowerCase();
-const names = { directory, bridge: `ht${suffix}`, cgroupParent: `holm-test-${suffix}` };
+const names = makeNames();
+const { directory } = names;
 const env: NodeJS.ProcessEnv = {
   ...process.env,
   HOLM_STATE: join(directory, 'state'),
@@ -26,8 +24,7 @@ const dockerHost = `unix://${directory}/run/holm.sock`;
 
 after(async () => {
   await stop('--all');
-  await sweep(names);
-  rmSync(directory, { recursive: true });
+  sweep(names);
 });
 
 const script = (name: string, ...args: readonly string[]): Promise<CommandResult> =>
@@ -75,6 +72,7 @@ test('npm stop ends holmd and says which guests go on; --all ends them', async (
   assert.equal((await docker('ps', '--format', '{{.Names}}')).stdout, 'guest\n');
   const last = await stop('--all');
   assert.equal(last.code, 0, last.output);
+  dismantle(names);
   const ours = (thing: string): boolean => Object.values(names).some((name) => thing.includes(name));
   const left = await settleLeftovers(before, (thing) => ours(thing) && !thing.startsWith('temporary directory'));
   assert.deepEqual(left, []);

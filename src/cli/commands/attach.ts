@@ -34,7 +34,8 @@ export async function start({ flags, positionals, client }: Invocation): Promise
   });
   const exit = waitFor(client, container.Id, container.HostConfig.AutoRemove ? 'removed' : 'next-exit');
   await client.json('POST', `/containers/${container.Id}/start`);
-  return followContainer(client, container.Id, { attached, exit, sigProxy: true });
+  const code = await followContainer(client, container.Id, { attached, exit, sigProxy: true });
+  return code === 'detached' ? 0 : code;
 }
 
 export async function attach({ flags, positionals, client }: Invocation): Promise<number> {
@@ -53,7 +54,9 @@ export async function attach({ flags, positionals, client }: Invocation): Promis
     terminal: container.Config.Tty,
     detachKeys: flags.text('detach-keys'),
   });
-  return followContainer(client, container.Id, { attached, exit, sigProxy: flags.bool('sig-proxy') });
+  const code = await followContainer(client, container.Id, { attached, exit, sigProxy: flags.bool('sig-proxy') });
+  if (code === 'detached') throw new HolmError('cancelled', 'read escape sequence');
+  return code;
 }
 
 function inspect(client: Client, name: string): Promise<Inspected> {

@@ -1,4 +1,5 @@
 // `holm exec`: create the exec, start it on a hijacked connection, follow its streams, give its exit code.
+import { HolmError } from '../../base/error.ts';
 import { type Client, escapePath } from '../client.ts';
 import type { Invocation } from '../command.ts';
 import { readEnvironment } from '../run/files.ts';
@@ -42,7 +43,8 @@ export async function exec({ flags, positionals, client }: Invocation): Promise<
     ? followSize(({ rows, columns }) => client.json('POST', `${path}/resize`, { query: { h: rows, w: columns } }))
     : () => undefined;
   try {
-    if ((await joinStreams(socket, { stdin, terminal, detachKeys })) === 'detached') return 0;
+    const end = await joinStreams(socket, { stdin, terminal, detachKeys });
+    if (end === 'detached') throw new HolmError('cancelled', 'read escape sequence');
   } finally {
     unfollow();
   }
@@ -52,7 +54,10 @@ export async function exec({ flags, positionals, client }: Invocation): Promise<
 /** The record of the end may come a moment after the end of the output. */
 async function exitCodeOf(client: Client, path: string): Promise<number> {
   for (let waitMs = 2; ; waitMs *= 2) {
-    const { Running, ExitCode } = await client.json<{ Running: boolean; ExitCode: number | null }>('GET', `${path}/json`);
+    const { Running, ExitCode } = await client.json<{ Running: boolean; ExitCode: number | null }>(
+      'GET',
+      `${path}/json`,
+    );
     if (!Running || waitMs > 2000) return ExitCode ?? 0;
     await new Promise((resolve) => setTimeout(resolve, waitMs));
   }

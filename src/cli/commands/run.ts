@@ -40,7 +40,8 @@ export async function run({ flags, positionals, client }: Invocation): Promise<n
     attached?.socket.destroy();
     throw error;
   }
-  return followContainer(client, id, { attached, exit, sigProxy: flags.bool('sig-proxy') });
+  const code = await followContainer(client, id, { attached, exit, sigProxy: flags.bool('sig-proxy') });
+  return code === 'detached' ? 0 : code;
 }
 
 export async function create({ flags, positionals, client }: Invocation): Promise<number> {

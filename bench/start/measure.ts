@@ -1,0 +1,44 @@
+// What a measure is: a module with its name, what it measures in rows, who takes part and how one sample is taken, and the
+// aims as data. Every file of bench/start that is named in measures.ts exports one.
+import type { Bench } from './bench.ts';
+
+export type Unit = 'ms' | 's' | 'MB' | 'MiB/s' | 'a second';
+export type Better = 'less' | 'more';
+
+/** What is to be reached: a number, or a multiple of what another one takes (a half: twice as fast). */
+export type Aim =
+  | { readonly of: string; readonly limit: number }
+  | { readonly of: string; readonly against: string; readonly factor: number };
+
+/** One quantity: a line of the report for each who takes part. */
+export interface Row {
+  readonly name: string;
+  /** What is measured, as the report says it. */
+  readonly title: string;
+  readonly unit: Unit;
+  readonly better: Better;
+  readonly aims: readonly Aim[];
+  /** Drawn in the picture; true unless told. */
+  readonly drawn?: boolean;
+}
+
+/** Values by row; a row may be missing where it does not apply. */
+export type Sample = Readonly<Record<string, number | undefined>>;
+
+/** One who takes part. */
+export interface Subject {
+  readonly name: string;
+  sample(): Promise<Sample>;
+  close?(): Promise<void>;
+}
+
+export interface Measure {
+  /** For --only. */
+  readonly name: string;
+  readonly rows: readonly Row[];
+  readonly rounds: { readonly full: number; readonly quick: number };
+  /** Samples before those that count. */
+  readonly warmUp: number;
+  /** Makes ready what is measured; who takes part, in the order of a round. */
+  open(bench: Bench): Promise<readonly Subject[]>;
+}

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { register, step } from './steps.ts';
+import { decodeResult, encodeHeader, encodeProgram, FrameReader } from './wire.ts';
+
+test('a step is encoded byte by byte as docs/keeper.md says', () => {
+  const bytes = encodeProgram([
+    step('mkdirat', [register(3), 'a', 0o755], 'make "a"', {
+      result: register(4),
+      tolerate: [17],
+      skipOnFailure: 2,
+      skipOnSuccess: 1,
+    }),
+  ]);
+  const expected = [
+    '01000000', // one step
+    '0d00 04 03 02 01 01 00', // mkdirat is the fourteenth call; register 4; 3 arguments; skips; one tolerated errno
+    '1100',
+    '03 03', // register 3
+    '01 02000000 6100', // "a" and its NUL
+    '00 ed01000000000000', // 0o755
+  ];
+  assert.equal(bytes.toString('hex'), expected.join('').replaceAll(' ', ''));
+});
+
+test('every kind of argument has its type byte', () => {
+  const cases: [Parameters<typeof step>[1][number], string][] = [
+    [7, '000700000000000000'],
+    [-1, '00ffffffffffffffff'],
+    [null, '000000000000000000'],
+    ['x', '01020000007800'],
+    [Uint8Array.of(1, 2), '02020000000102'],
+    [register(9), '0309'],
+    [{ outBytes: 16 }, '0410000000'],
+    [
+      { bytes: Uint8Array.of(0, 0, 0, 0), patches: [{ offset: 0, register: register(2) }] },
+      '050400000000000000010000000002',
+    ],
+    [['a', 'b'], '0602000000020000006100020000006200'],
+    [{ prefix: 'p', register: register(1), suffix: '' }, '07010200000070000100000000'],
+  ];
+  for (const [arg, hex] of cases) {
+    const bytes = encodeProgram([step('umask', [arg], 'encode')]);
+    assert.equal(bytes.subarray(12).toString('hex'), hex);
+  }
+});
+
+test('a wrong number of arguments is refused before it is sent', () => {
+  assert.throws(() => encodeProgram([step('close', [], 'close')]), /takes 1 arguments/);
+});
+
+test('frames are cut out of any chunks', () => {
+  const payloads = [Buffer.from('first'), Buffer.alloc(0), Buffer.alloc(70_000, 7)];
+  const stream = Buffer.concat(payloads.flatMap((payload, tag) => [encodeHeader(payload.length, tag, 17), payload]));
+  for (const size of [1, 5, 13, 4096, stream.length]) {
+    const seen: [number, Buffer][] = [];
+    const reader = new FrameReader((tag, kind, payload) => {
+      assert.equal(kind, 17);
+      seen.push([tag, Buffer.from(payload)]);
+    });
+    for (let at = 0; at < stream.length; at += size) reader.push(stream.subarray(at, at + size));
+    assert.deepEqual(
+      seen,
+      payloads.map((payload, tag) => [tag, payload]),
+    );
+  }
+});
+
+test('a result gives errno, phase, step, pid, registers and outputs', () => {
+  const payload = Buffer.alloc(16 + 256 + 8 + 3);
+  payload.writeUInt32LE(2, 0);
+  payload.writeUInt32LE(4, 4);
+  payload.writeUInt32LE(5, 8);
+  payload.writeInt32LE(99, 12);
+  payload.writeBigInt64LE(-17n, 16 + 8);
+  payload.writeUInt32LE(5, 272);
+  payload.writeUInt32LE(3, 276);
+  payload.write('abc', 280);
+  const result = decodeResult(payload);
+  assert.deepEqual([result.errno, result.phase, result.step, result.pid], [2, 'stage', 5, 99]);
+  assert.equal(result.registers.readBigInt64LE(8), -17n);
+  assert.equal(result.outputs.get(5)?.toString(), 'abc');
+});
