@@ -5,9 +5,8 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { buildKeeper } from '../scripts/build-keeper.ts';
-import { detectHierarchies, directoriesOf } from '../src/cgroups/hierarchy.ts';
+import { cgroupRoots, removeGroups } from './engine-group.ts';
 import type { Place } from './engines/engine.ts';
-import { removeGroups } from './engine-group.ts';
 
 /** On a disk: /tmp may be a tmpfs. */
 const parent = '/var/tmp';
@@ -52,9 +51,7 @@ export async function removeOldRemains(): Promise<void> {
     .filter((name) => /^\d+$/.test(name))
     .map(commandLineOf);
   const names = new Set(
-    [parent, ...directoriesOf(detectHierarchies(), '.')].flatMap((directory) =>
-      readdirSync(directory).filter((name) => name.startsWith(prefix)),
-    ),
+    [parent, ...cgroupRoots()].flatMap((directory) => readdirSync(directory).filter((name) => name.startsWith(prefix))),
   );
   for (const name of names) {
     if (!used.some((line) => line.includes(name))) await removeRemains(join(parent, name), name);
@@ -73,7 +70,7 @@ function commandLineOf(pid: string): string {
 async function removeRemains(directory: string, name: string): Promise<void> {
   for (let attempt = 0; attempt < 100; attempt++) {
     removeGroups(name);
-    if (!directoriesOf(detectHierarchies(), '.').some((root) => readdirSync(root).includes(name))) break;
+    if (!cgroupRoots().some((root) => readdirSync(root).includes(name))) break;
     await sleep(50);
   }
   rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });

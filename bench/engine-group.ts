@@ -2,7 +2,7 @@
 // count every nanosecond of CPU that the engine causes in processes, also in those that have ended; and nothing gets away.
 import { mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { detectHierarchies, directoriesOf, type Hierarchies } from '../src/cgroups/hierarchy.ts';
+import { detectHierarchies, type Hierarchies } from '../src/cgroups/hierarchy.ts';
 
 export class EngineGroup {
   /** Below the hierarchies' roots; where the engine is to put its containers. */
@@ -48,9 +48,15 @@ function readPids(file: string): number[] {
   }
 }
 
-/** Removes a group and all below it from every hierarchy; nothing may live in it any more. */
+/** Removes a group and all below it from every hierarchy, also those that only others use; nothing may live in it any more. */
 export function removeGroups(path: string): void {
-  for (const directory of directoriesOf(detectHierarchies(), path)) removeTree(directory);
+  for (const root of cgroupRoots()) removeTree(join(root, path));
+}
+
+/** The roots of all hierarchies that are mounted (proc(5), mountinfo). */
+export function cgroupRoots(): string[] {
+  const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
+  return lines.filter((line) => / - cgroup2? /.test(line)).map((line) => line.split(' ')[4] ?? '');
 }
 
 function removeTree(directory: string): void {

@@ -4,7 +4,11 @@ import { parseArgs } from 'node:util';
 const flags = [
   { flag: 'rounds', value: 'N', sentence: 'Rounds of every measure (default: as each measure says)' },
   { flag: 'only', value: 'NAME,…', sentence: 'Only these measures' },
-  { flag: 'peers', value: 'NAME,…', sentence: 'Only these others: dockerd, podman, runc, crun, or none (default: all found)' },
+  {
+    flag: 'peers',
+    value: 'NAME,…',
+    sentence: 'Only these others: dockerd, podman, runc, crun, or none (default: all found)',
+  },
   { flag: 'quick', sentence: 'Few rounds and small amounts: to see that it works, not to be quoted' },
   { flag: 'install-peers', sentence: "Install the others from Debian's packages first, without starting any service" },
   { flag: 'profile', value: 'DIRECTORY', sentence: 'Run holmd with --cpu-prof and leave its profile there' },

@@ -14,6 +14,7 @@ export function dockerd(program: string, version: string): EngineKind {
   return {
     name: 'dockerd',
     version,
+    takesDockerClient: true,
     command: ({ directory, run, socket, guests }) => [
       ...[program, '--data-root', join(directory, 'data'), '--exec-root', run, '--pidfile', join(run, 'pid')],
       ...['--host', `unix://${socket}`, '--config-file', join(directory, 'daemon.json'), '--oom-score-adjust', '0'],

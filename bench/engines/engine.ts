@@ -27,10 +27,10 @@ export interface EngineKind {
   /** Shell commands before it, in the engine's own mount namespace. */
   readonly setUp?: string;
   readonly environment?: NodeJS.ProcessEnv;
-  /** The engine's own client, without arguments; undefined if it is not measured. */
-  client?(home: EngineHome): readonly string[];
-  /** A client that works in the engine's own namespaces. */
-  readonly isClientInside?: boolean;
+  /** Whether the docker client is measured with it. */
+  readonly takesDockerClient: boolean;
+  /** The engine's own client, without arguments; `pid` is a process in the engine's namespaces. */
+  client?(home: EngineHome, pid: number): readonly string[];
 }
 
 export interface EngineHome {
@@ -105,6 +105,10 @@ export class Engine implements AsyncDisposable {
     const killed = setTimeout(() => child.kill('SIGKILL'), 20_000);
     await ended;
     clearTimeout(killed);
+  }
+
+  get clientCommand(): readonly string[] | undefined {
+    return this.kind.client?.(this.home, this.pid);
   }
 
   get environment(): NodeJS.ProcessEnv {

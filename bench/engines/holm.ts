@@ -5,18 +5,21 @@ import type { EngineKind } from './engine.ts';
 
 const root = join(import.meta.dirname, '../..');
 
-/** `flags` are Node's own, such as --cpu-prof. */
-export function holm(flags: readonly string[] = []): EngineKind {
+/** `profileDirectory` gets a CPU profile of each holmd. */
+export function holm(profileDirectory?: string): EngineKind {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
   return {
     name: 'holm',
     version,
+    takesDockerClient: true,
     command: ({ directory, run, socket, guests }) => [
-      ...[process.execPath, ...flags, '--title=holmd', '--disable-warning=ExperimentalWarning'],
-      join(root, 'src/daemon.ts'),
-      ...['--state', join(directory, 'state'), '--run', run, '--socket', socket],
+      ...[join(root, 'bin/holmd'), '--state', join(directory, 'state'), '--run', run],
+      ...['--socket', socket],
       ...['--bridge', 'holm0', '--subnet', '10.97.0.0/16', '--cgroup-parent', guests],
     ],
+    ...(profileDirectory === undefined
+      ? {}
+      : { environment: { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profileDirectory}` } }),
     client: () => [join(root, 'bin/holm')],
   };
 }

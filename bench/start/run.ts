@@ -58,13 +58,13 @@ async function run(): Promise<void> {
 function chooseMeasures({ only }: Options): typeof measures {
   const names = measures.map(({ name }) => name);
   const unknown = only?.filter((name) => !names.includes(name)) ?? [];
-  if (unknown.length > 0) throw new Error(`There is no measure "${unknown.join(', ')}". There are: ${names.join(', ')}`);
+  if (unknown.length > 0)
+    throw new Error(`There is no measure "${unknown.join(', ')}". There are: ${names.join(', ')}`);
   return measures.filter(({ name }) => only === undefined || only.includes(name));
 }
 
 function kindsOf({ found }: Peers): EngineKind[] {
-  const profile = options.profile === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', options.profile];
-  const kinds = [holm(profile)];
+  const kinds = [holm(options.profile)];
   for (const { name, path, version } of found) {
     if (name === 'dockerd') kinds.push(dockerd(path, version));
   }

@@ -3,7 +3,7 @@
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { formatTime } from '../base/clock.ts';
-import { HolmError } from '../base/error.ts';
+import { HolmError, kindOf } from '../base/error.ts';
 import type { PathStat } from './backend.ts';
 import type { Call } from './call.ts';
 import { containerOf } from './lookup.ts';
@@ -27,17 +27,28 @@ function statHeader(stat: PathStat): string {
   return Buffer.from(JSON.stringify(json)).toString('base64');
 }
 
+/** Says of a path that is not there what Docker's client knows. */
+async function found<T>(call: Call, asked: Promise<T>): Promise<T> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (kindOf(error) !== 'notFound') throw error;
+    const message = `Could not find the file ${pathOf(call)} in container ${call.param(0)}`;
+    throw new HolmError('notFound', message, { cause: error instanceof Error ? error.cause : undefined });
+  }
+}
+
 const statName = 'X-Docker-Container-Path-Stat';
 
 async function stat(call: Call): Promise<void> {
   const { id } = containerOf(call);
-  call.response.setHeader(statName, statHeader(await call.backend.containers.statPath(id, pathOf(call))));
+  call.response.setHeader(statName, statHeader(await found(call, call.backend.containers.statPath(id, pathOf(call)))));
   call.sendEmpty(200);
 }
 
 async function read(call: Call): Promise<void> {
   const { id } = containerOf(call);
-  const { stat, tar } = await call.backend.containers.readArchive(id, pathOf(call));
+  const { stat, tar } = await found(call, call.backend.containers.readArchive(id, pathOf(call)));
   call.response.setHeader(statName, statHeader(stat));
   if (!/\bgzip\b/.test(call.request.headers['accept-encoding']?.toString() ?? '') || !call.query.flag('compress')) {
     await call.sendStream(tar, 'application/x-tar');
@@ -49,10 +60,11 @@ async function read(call: Call): Promise<void> {
 
 async function write(call: Call): Promise<void> {
   const { id } = containerOf(call);
-  await call.backend.containers.writeArchive(id, pathOf(call), call.request, {
+  const options = {
     noOverwriteDirNonDir: call.query.flag('noOverwriteDirNonDir'),
     copyOwners: call.query.flag('copyUIDGID'),
-  });
+  };
+  await found(call, call.backend.containers.writeArchive(id, pathOf(call), call.request, options));
   call.sendEmpty(200);
 }
 

@@ -1,5 +1,5 @@
 // Routes for the life of a container: create, start … remove. Each handler parses, asks the engine, answers.
-import { HolmError, kindOf } from '../base/error.ts';
+import { HolmError } from '../base/error.ts';
 import { parseSignal } from '../base/signals.ts';
 import type { Resources } from '../containers/container.ts';
 import { changedIn } from './api-version.ts';
@@ -7,55 +7,12 @@ import type { Asked, Call } from './call.ts';
 import { inspectJson } from './container-json.ts';
 import { listContainers, pruneContainers } from './container-list.ts';
 import { isRunning } from './container-state.ts';
+import { asNameConflict, createContainer, parseName } from './create.ts';
 import { parseRestartPolicy } from './create-policies.ts';
-import { parseCreateRequest } from './create-request.ts';
 import { parseResources } from './create-resources.ts';
-import type { Fields } from './fields.ts';
-import { containerOf, hostFactsOf, imageOf } from './lookup.ts';
+import { containerOf, hostFactsOf } from './lookup.ts';
 import type { Route } from './router.ts';
-import { nameInUse, notRunning } from './wording.ts';
-
-const legalName = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
-
-/** A name without its slash; undefined for none. */
-function parseName(text: string): string | undefined {
-  const name = text.startsWith('/') ? text.slice(1) : text;
-  if (name === '') return undefined;
-  if (!legalName.test(name))
-    throw new HolmError('invalid', `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
-  return name;
-}
-
-/** Turns a conflict of names into Docker's text, which tells the holder. */
-function asNameConflict(asked: Asked, name: string | undefined, error: unknown): unknown {
-  if (kindOf(error) !== 'conflict' || name === undefined) return error;
-  const holder = asked.backend.containers.list().find((container) => container.name === name);
-  return holder === undefined ? error : nameInUse(name, holder.id);
-}
-
-/** The configuration that a create request asks for; its image is there. */
-export function readCreateRequest(asked: Asked, body: Fields): ReturnType<typeof parseCreateRequest> {
-  const facts = hostFactsOf(asked.backend);
-  const config = parseCreateRequest(body, {
-    minor: asked.minor,
-    hostCpus: facts.cpus,
-    cgroupVersion: facts.cgroupVersion,
-    platform: asked.query.text('platform'),
-  });
-  imageOf(asked, config.image);
-  return config;
-}
-
-async function create(call: Call): Promise<void> {
-  const name = parseName(call.query.text('name'));
-  const config = readCreateRequest(call, await call.json());
-  try {
-    const { id, warnings } = await call.backend.containers.create(config, name);
-    call.send(201, { Id: id, Warnings: warnings });
-  } catch (error) {
-    throw asNameConflict(call, name, error);
-  }
-}
+import { notRunning } from './wording.ts';
 
 async function inspect(call: Call): Promise<void> {
   const container = containerOf(call);
@@ -147,7 +104,9 @@ async function wait(call: Call): Promise<void> {
   if (call.minor >= changedIn.waitAnswersHeadersAtOnce) call.beginStream('application/json');
   try {
     const { code, error } = await end;
-    call.response.end(`${JSON.stringify({ StatusCode: code, ...(error !== '' && { Error: { Message: error } }) })}\n`);
+    const result = { StatusCode: code, ...(error !== '' && { Error: { Message: error } }) };
+    if (call.response.headersSent) call.response.end(`${JSON.stringify(result)}\n`);
+    else call.send(200, result);
   } catch (error) {
     if (call.signal.aborted) return;
     if (!call.response.headersSent) throw error;
@@ -250,7 +209,7 @@ async function resize(call: Call): Promise<void> {
 
 export const containerRoutes: readonly Route[] = [
   { method: 'GET', path: '/containers/json', handle: listContainers },
-  { method: 'POST', path: '/containers/create', handle: create },
+  { method: 'POST', path: '/containers/create', handle: createContainer },
   { method: 'POST', path: '/containers/prune', handle: pruneContainers },
   { method: 'GET', path: '/containers/{name}/json', handle: inspect },
   { method: 'POST', path: '/containers/{name}/start', handle: start },

@@ -40,8 +40,9 @@ async function startExec(takeover: Takeover): Promise<void> {
   const body = await takeover.json((fields) => fields.boolean('Detach'));
   const exec = execOf(takeover);
   const { containers } = takeover.backend;
-  if (exec.state.is === 'running') throw new HolmError('wrongState', `exec ${exec.id} is already running`);
-  if (exec.state.is === 'exited') throw new HolmError('wrongState', `exec ${exec.id} has already run`);
+  if (exec.state.is === 'running')
+    throw new HolmError('wrongState', `Error: Exec command ${exec.id} is already running`);
+  if (exec.state.is === 'exited') throw new HolmError('wrongState', `Error: Exec command ${exec.id} has already run`);
   if (!isRunning(containers.get(exec.containerId))) throw notRunning(exec.containerId);
   const detach = body.boolean('Detach');
   const framed = !body.boolean('Tty');

@@ -67,9 +67,10 @@ function holdsLabel(labels: Readonly<Record<string, string>>, wanted: string): b
   return Object.hasOwn(labels, key) && labels[key] === wanted.slice(at + 1);
 }
 
+/** A pattern that cannot hold up the daemon; undefined for others, which are then plain text. */
 function compile(text: string): RegExp | undefined {
-  // A pattern from a client must not be able to hold up the daemon: long ones are taken as plain text.
-  if (text.length > 256) return undefined;
+  const isCostly = text.length > 256 || /\)[*+?{]|\(\?|\\[1-9k]/.test(text) || text.split(/[*+{]/).length > 4;
+  if (isCostly) return undefined;
   try {
     return new RegExp(text);
   } catch {

@@ -80,20 +80,23 @@ export class Takeover implements Asked {
     return socket;
   }
 
-  /** Answers as an ordinary request. */
+  /** Answers as an ordinary request: with a JSON text, or none. */
   answer(code: number, body: string): void {
-    const type = body === '' ? '' : 'Content-Type: application/json\r\n';
-    const length = Buffer.byteLength(body);
     if (this.#response === undefined) {
-      this.socket.end(
-        `HTTP/1.1 ${code} ${STATUS_CODES[code]}\r\n${type}Content-Length: ${length}\r\nConnection: close\r\n\r\n${body}`,
-      );
-      this.socket.resume();
+      answerRaw(this.socket, code, body);
       return;
     }
-    this.#response.writeHead(code, { ...(type && { 'Content-Type': 'application/json' }), 'Content-Length': length });
+    const type = body === '' ? {} : { 'Content-Type': 'application/json' };
+    this.#response.writeHead(code, { ...type, 'Content-Length': Buffer.byteLength(body) });
     this.#response.end(body);
   }
+}
+
+/** Writes a whole answer on a connection that Node's HTTP has given away, and closes it. */
+export function answerRaw(socket: Socket, code: number, body: string): void {
+  const type = body === '' ? '' : 'Content-Type: application/json\r\n';
+  const length = `Content-Length: ${Buffer.byteLength(body)}\r\n`;
+  closeGently(socket, `HTTP/1.1 ${code} ${STATUS_CODES[code]}\r\n${type}${length}Connection: close\r\n\r\n${body}`);
 }
 
 /**

@@ -1,7 +1,7 @@
 // What Docker's API has no word for: routes under /holm/.
 import { HolmError } from '../base/error.ts';
 import type { Call } from './call.ts';
-import { readCreateRequest } from './containers.ts';
+import { readCreateRequest } from './create.ts';
 import { Lines } from './lines.ts';
 import type { Route } from './router.ts';
 

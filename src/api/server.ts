@@ -7,7 +7,7 @@ import { log } from '../base/log.ts';
 import { apiVersion, newestMinor, parseVersionSegment } from './api-version.ts';
 import type { Backend } from './backend.ts';
 import { type Asked, Call } from './call.ts';
-import { Takeover } from './hijack.ts';
+import { answerRaw, Takeover } from './hijack.ts';
 import { Query } from './query.ts';
 import { createRouter, type Route } from './router.ts';
 import { routes } from './routes.ts';
@@ -120,17 +120,24 @@ async function answer(backend: Backend, request: IncomingMessage, response: Serv
       response.destroy();
       return;
     }
-    const body = `${JSON.stringify({ message })}\n`;
+    const body = errorText(message);
     response.writeHead(code, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) });
     response.end(body);
   }
 }
 
 async function takeOver(backend: Backend, request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
+  let found: Found;
   try {
-    const { route, asked } = find(backend, request);
-    if (!('takeOver' in route)) throw new HolmError('notFound', 'page not found');
-    await runTakeover(route.takeOver, new Takeover(asked, { head }));
+    found = find(backend, request);
+  } catch (error) {
+    const { code, message } = answerFor(error);
+    answerRaw(socket, code, errorText(message));
+    return;
+  }
+  try {
+    if (!('takeOver' in found.route)) throw new HolmError('internal', `Cannot take over "${found.route.path}"`);
+    await runTakeover(found.route.takeOver, new Takeover(found.asked, { head }));
   } catch (error) {
     report(request, error);
     socket.destroy();
@@ -145,8 +152,12 @@ async function runTakeover(run: (takeover: Takeover) => Promise<void>, takeover:
     if (takeover.isOpened) throw error;
     report(takeover.request, error);
     const { code, message } = answerFor(error);
-    takeover.answer(code, `${JSON.stringify({ message })}\n`);
+    takeover.answer(code, errorText(message));
   }
+}
+
+function errorText(message: string): string {
+  return `${JSON.stringify({ message })}\n`;
 }
 
 function report(request: IncomingMessage, error: unknown): void {

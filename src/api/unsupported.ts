@@ -6,7 +6,6 @@ import type { Route } from './router.ts';
 const later: readonly string[] = [
   'POST /auth',
   'POST /build',
-  'POST /build/prune',
   'POST /build/cancel',
   'POST /session',
   'POST /grpc',
@@ -83,6 +82,12 @@ export const unsupportedRoutes: readonly Route[] = [
   ...rows(later, (_call, name) => {
     throw new HolmError('unsupported', `holm does not support "${name}" yet`);
   }),
+  // A part of `docker system prune`: there is no build cache, so nothing of it goes.
+  {
+    method: 'POST',
+    path: '/build/prune',
+    handle: (call) => call.send(200, { CachesDeleted: null, SpaceReclaimed: 0 }),
+  },
   // Clients ask for a plugin of a name that they find nowhere else.
   {
     method: 'GET',

@@ -149,7 +149,7 @@ test('an answer that breaks off is an error, as is one that is not HTTP', async 
     '',
   ];
   for (const [at, answer] of answers.entries()) {
-    const raw = createSocketServer((socket) => socket.end(answer));
+    const raw = createSocketServer((socket) => socket.resume().end(answer));
     const to = join(directory, `raw${at}.sock`);
     await new Promise<void>((resolve) => raw.listen({ path: to }, resolve));
     await assert.rejects(new Client(`unix://${to}`).json('GET', '/'), { name: 'HolmError' }, answer);

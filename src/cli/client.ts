@@ -1,6 +1,7 @@
 // HTTP/1.1 over a unix socket, as little as Docker's API needs: one connection a request, chunked bodies up and down,
 // and hijacked streams with half-close. Not node:http: loading that costs more than a whole `holm ps`.
 import { connect, type Socket } from 'node:net';
+import { Readable } from 'node:stream';
 import { type ErrorKind, HolmError, hasCode, messageOf } from '../base/error.ts';
 
 export type Body = AsyncIterable<Uint8Array>;
@@ -93,7 +94,9 @@ export class Client {
     try {
       sendRequest(socket, method, path, options, extra);
       const { status, headers } = await readHead(socket);
-      const body = readBody(socket, method, status, headers);
+      const isEmpty = method === 'HEAD' || status === 204 || status === 304 || headers.get('content-length') === '0';
+      if (isEmpty) socket.destroy();
+      const body = isEmpty ? Readable.from([]) : readBody(socket, headers);
       if (status >= 400) throw await errorOf(status, body, `${method} ${path}`);
       return { answer: { status, headers, body }, socket };
     } catch (error) {
@@ -204,37 +207,23 @@ function untilReadable(socket: Socket): Promise<void> {
 }
 
 /** The content of an answer (RFC 9112, section 6.3). */
-async function* readBody(
-  socket: Socket,
-  method: string,
-  status: number,
-  headers: ReadonlyMap<string, string>,
-): AsyncGenerator<Uint8Array> {
+async function* readBody(socket: Socket, headers: ReadonlyMap<string, string>): AsyncGenerator<Uint8Array> {
+  const chunks = headers.get('transfer-encoding')?.toLowerCase().endsWith('chunked') ? new ChunkedDecoder() : undefined;
   const length = headers.get('content-length');
-  if (method === 'HEAD' || status === 204 || status === 304) {
-    socket.destroy();
-    return;
-  }
-  if (headers.get('transfer-encoding')?.toLowerCase().endsWith('chunked')) {
-    const chunks = new ChunkedDecoder();
+  let left = Number(length ?? Number.POSITIVE_INFINITY);
+  try {
     for await (const bytes of socket as AsyncIterable<Buffer>) {
-      yield* chunks.decode(bytes);
-      if (chunks.ended) return;
+      if (chunks === undefined) {
+        yield bytes.length > left ? bytes.subarray(0, left) : bytes;
+        left -= bytes.length;
+      } else yield* chunks.decode(bytes);
+      if (left <= 0 || chunks?.ended) return;
     }
-    throw new HolmError('unavailable', 'Cannot read the whole answer: holmd closed the connection');
-  }
-  let left = length === undefined ? Number.POSITIVE_INFINITY : Number(length);
-  if (left === 0) {
+    if (chunks !== undefined || length !== undefined)
+      throw new HolmError('unavailable', 'Cannot read the whole answer: holmd closed the connection');
+  } finally {
     socket.destroy();
-    return;
   }
-  for await (const bytes of socket as AsyncIterable<Buffer>) {
-    yield bytes.length > left ? bytes.subarray(0, left) : bytes;
-    left -= bytes.length;
-    if (left <= 0) return;
-  }
-  if (Number.isFinite(left))
-    throw new HolmError('unavailable', 'Cannot read the whole answer: holmd closed the connection');
 }
 
 /** Takes the chunked transfer coding away (RFC 9112, section 7.1); trailers are dropped. */

@@ -8,9 +8,9 @@ import { commands } from './table.ts';
 
 /** How each shell reads a script without running it. */
 const readers: Readonly<Record<string, readonly string[]>> = {
-  bash: ['-n', '/dev/stdin'],
-  zsh: ['-n', '/dev/stdin'],
-  fish: ['--no-execute', '/dev/stdin'],
+  bash: ['-n'],
+  zsh: ['-n'],
+  fish: ['--no-execute'],
 };
 
 for (const [shell, format] of Object.entries(shells))

@@ -36,6 +36,8 @@ export class Containers {
   readonly records: ContainerRecords;
   readonly #facilities: Facilities;
   readonly #running = new Map<string, Running>();
+  /** Containers of which a run may have left something outside of its namespaces. */
+  readonly #unclean = new Set<string>();
   readonly #waiting = new Waiting();
   readonly #pending = new Map<string, PendingAttachment[]>();
   readonly #restarts = new Restarts((id) => this.#startAgain(id));
@@ -91,6 +93,7 @@ export class Containers {
     const pending = (this.#pending.get(container.id) ?? []).filter(({ stream }) => !stream.destroyed);
     this.#pending.delete(container.id);
     const directory = guestDirectory(this.#facilities, container.id);
+    this.#unclean.add(container.id);
     makeEmpty(directory);
     try {
       const connection = joinNetwork(this.#facilities, container);
@@ -178,6 +181,7 @@ export class Containers {
     // A network namespace lives on in those who share it; its cable must not keep an address that is free again.
     if (this.#sharers(container).length > 0) await networks.removeLeftovers();
     await removeRun(this.#facilities, container, directory);
+    this.#unclean.delete(container.id);
   }
 
   /** Running containers that joined this one's network namespace. */
@@ -338,7 +342,7 @@ export class Containers {
   async #erase(container: Container, volumes: boolean): Promise<void> {
     const { id } = container;
     this.records.update(id, { state: { is: 'removing' } });
-    await this.#clean(container, guestDirectory(this.#facilities, id));
+    if (this.#unclean.has(id)) await this.#clean(container, guestDirectory(this.#facilities, id));
     await removeFilesOf(this.#facilities, container);
     this.records.remove(id);
     for (const { stream } of this.#pending.get(id) ?? []) stream.abandon();
@@ -346,6 +350,7 @@ export class Containers {
     const code = container.state.is === 'exited' ? container.state.code : 0;
     this.#waiting.tellRemoval(id, { code, error: '' });
     this.#facilities.tell(container, 'destroy');
+    await this.#facilities.images.collect();
     if (volumes || container.config.autoRemove) await this.#removeAnonymousVolumes(container);
   }
 
@@ -418,6 +423,7 @@ export class Containers {
 
   async #recoverOne(container: Container): Promise<void> {
     const directory = guestDirectory(this.#facilities, container.id);
+    this.#unclean.add(container.id);
     if (container.state.is === 'removing') return this.#erase(container, false);
     const control = await openControl(directory);
     if (control !== undefined) {

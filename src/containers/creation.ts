@@ -1,5 +1,5 @@
 // Making a container: deciding everything that is decided once (name, command line, volumes, files), record first.
-import { mkdirSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { nowNanos } from '../base/clock.ts';
 import { HolmError } from '../base/error.ts';
 import { createId, type Id, shortId } from '../base/id.ts';
@@ -33,13 +33,22 @@ export async function createContainer(
   try {
     const directory = containerDirectory(facilities, id);
     mkdirSync(directory, { recursive: true, mode: 0o710 });
-    for (const part of ['upper', 'work', 'merged']) mkdirSync(`${directory}/${part}`, { mode: 0o755 });
+    makeUpper(container);
     const mountPoints = await resolveMounts(facilities, records, container, image);
     return { container: mountPoints.length === 0 ? container : records.update(id, { mountPoints }), warnings };
   } catch (error) {
     await discard(facilities, records, container);
     throw error;
   }
+}
+
+/** The directories of the container's own changes; overlayfs shows the upper one's owner and mode as the root's. */
+function makeUpper({ upperDirectory, workDirectory, lowerDirectories }: Container): void {
+  mkdirSync(upperDirectory, { mode: 0o755 });
+  mkdirSync(workDirectory, { mode: 0o755 });
+  const { mode, uid, gid } = statSync(lowerDirectories[0]!);
+  if ((mode & 0o7777) !== 0o755) chmodSync(upperDirectory, mode & 0o7777);
+  if (uid !== 0 || gid !== 0) chownSync(upperDirectory, uid, gid);
 }
 
 /** Takes back what createContainer made. */

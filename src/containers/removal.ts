@@ -5,7 +5,7 @@ import { rm } from 'node:fs/promises';
 import { removeSteps } from '../cgroups/group.ts';
 import { removeCgroup } from '../cgroups/kill.ts';
 import { AT_FDCWD, errno } from '../kernel/constants.ts';
-import { type Program, step } from '../kernel/steps.ts';
+import { type Program, type Register, register, step } from '../kernel/steps.ts';
 import type { Container } from './container.ts';
 import { cgroupOf, containerDirectory, type Facilities } from './facilities.ts';
 
@@ -15,14 +15,19 @@ const AT_REMOVEDIR = 0x200;
 export async function removeRun(facilities: Facilities, container: Container, directory: string): Promise<void> {
   const { kernel, hierarchies } = facilities;
   const cgroup = cgroupOf(facilities, container);
-  const groups = removeSteps(hierarchies, cgroup).map((one) => ({ ...one, tolerate: 'any' as const }));
-  await kernel.run([
+  const groups = removeSteps(hierarchies, cgroup).map((one, at) => ({
+    ...one,
+    tolerate: 'any' as const,
+    result: register(at),
+  }));
+  const outcome = await kernel.run([
     ...groups,
     ...removeFiles([`${directory}/exit`, `${directory}/guard.sock`]),
-    removeDirectory(directory),
+    removeDirectory(directory, register(groups.length)),
   ]);
-  await removeCgroup(hierarchies, cgroup);
-  if (existsSync(directory)) await rm(directory, { recursive: true, force: true });
+  const isGone = (at: number) => [0, -errno.ENOENT].includes(outcome.register(register(at)));
+  if (!groups.every((_, at) => isGone(at))) await removeCgroup(hierarchies, cgroup);
+  if (!isGone(groups.length)) await rm(directory, { recursive: true, force: true });
 }
 
 /** Removes a container's own directory. Safe to repeat. */
@@ -32,9 +37,7 @@ export async function removeFilesOf(facilities: Facilities, container: Container
     ...removeFiles(
       ['hostname', 'hosts', 'resolv.conf', `${container.id}-json.log`].map((name) => `${directory}/${name}`),
     ),
-    ...['upper', 'merged', 'work/index', 'work/work', 'work', ''].map((name) =>
-      removeDirectory(`${directory}/${name}`),
-    ),
+    ...['upper', 'work/index', 'work/work', 'work', ''].map((name) => removeDirectory(`${directory}/${name}`)),
   ]);
   if (existsSync(directory)) await rm(directory, { recursive: true, force: true });
 }
@@ -45,6 +48,9 @@ function removeFiles(paths: readonly string[]): Program {
   );
 }
 
-function removeDirectory(path: string): Program[number] {
-  return step('unlinkat', [AT_FDCWD, path, AT_REMOVEDIR], `remove "${path}"`, { tolerate: 'any' });
+function removeDirectory(path: string, result?: Register): Program[number] {
+  return step('unlinkat', [AT_FDCWD, path, AT_REMOVEDIR], `remove "${path}"`, {
+    tolerate: 'any',
+    ...(result === undefined ? {} : { result }),
+  });
 }

@@ -12,7 +12,7 @@ import { mountOverlay, type Overlay } from '../mounts/overlay.ts';
 import { pivotRoot } from '../mounts/pivot.ts';
 import { joinMounts } from '../namespaces/namespaces.ts';
 import type { Container } from './container.ts';
-import { containerDirectory, type Facilities } from './facilities.ts';
+import type { Facilities } from './facilities.ts';
 
 /** The unpacked layers of an image, lowest first. An image without layers has one that is empty. */
 export function layerPaths(facilities: Pick<Facilities, 'layers' | 'stateDirectory'>, image: Image): string[] {
@@ -35,6 +35,11 @@ export function prepareMountPoints(stateDirectory: string): void {
   for (const file of mountPointFiles) writeFileSync(`${layer}/${file}`, '', { mode: 0o644 });
 }
 
+/** Where roots are mounted: in mount namespaces of their own, so that one directory serves all. */
+function viewDirectory({ runDirectory }: Pick<Facilities, 'runDirectory'>): string {
+  return `${runDirectory}/view`;
+}
+
 function mountPointLayer(stateDirectory: string): string {
   return `${stateDirectory}/mount-points`;
 }
@@ -47,7 +52,7 @@ export function overlayOf(facilities: Facilities, container: Container): Overlay
     layersDirectory: directory,
     layers: layers.map((path) => relative(directory, path)),
     upper: { directory: container.upperDirectory, work: container.workDirectory },
-    target: `${containerDirectory(facilities, container.id)}/merged`,
+    target: viewDirectory(facilities),
   };
 }
 
@@ -116,8 +121,7 @@ export async function copyImageContent(
 ): Promise<void> {
   const directory = facilities.layers.directory;
   const layers = layerPaths(facilities, image).map((layer) => relative(directory, layer));
-  const view = { layersDirectory: directory, layers, target: `${facilities.runDirectory}/view` };
-  mkdirSync(view.target, { recursive: true });
+  const view = { layersDirectory: directory, layers, target: viewDirectory(facilities) };
   const from = facilities.kernel.fork([
     ...enterView(view),
     step('pack', [connection, path, packFlags.hardLinks, -1], `read "${path}" of the image`),

@@ -67,7 +67,13 @@ export class Engine implements AsyncDisposable {
   /** Opens the engine on its directories; all that a crash left is finished or undone before it resolves. */
   static async open(configuration: Configuration): Promise<Engine> {
     const { stateDirectory, runDirectory } = configuration;
-    for (const directory of [stateDirectory, runDirectory, `${runDirectory}/guests`, `${runDirectory}/execs`]) {
+    for (const directory of [
+      stateDirectory,
+      runDirectory,
+      `${runDirectory}/guests`,
+      `${runDirectory}/execs`,
+      `${runDirectory}/view`,
+    ]) {
       mkdirSync(directory, { recursive: true, mode: 0o711 });
     }
     checkNullDevice();
@@ -144,6 +150,7 @@ export class Engine implements AsyncDisposable {
         .filter(isUp)
         .map(({ id }) => id),
     );
+    await this.images.collect();
     void this.#containers.resumePolicies();
   }
 

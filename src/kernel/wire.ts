@@ -26,48 +26,77 @@ const registerCount = 32;
 const codes = new Map<CallName, number>(callNames.map((name, code) => [name, code]));
 const startFlag = { terminal: 1, stdin: 2, stdinOnce: 4, log: 8 } as const;
 
+/** Longer strings are left to Buffer: a call into it costs more than a few bytes by hand. */
+const shortText = 128;
+
 class Writer {
-  #bytes = Buffer.allocUnsafe(16384);
+  #bytes = Buffer.allocUnsafeSlow(16384);
+  #view = new DataView(this.#bytes.buffer);
   #at = 0;
 
   #room(bytes: number): void {
     if (this.#at + bytes <= this.#bytes.length) return;
-    const larger = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#at + bytes));
+    const larger = Buffer.allocUnsafeSlow(Math.max(this.#bytes.length * 2, this.#at + bytes));
     this.#bytes.copy(larger, 0, 0, this.#at);
     this.#bytes = larger;
+    this.#view = new DataView(larger.buffer);
   }
 
   u8(value: number): void {
     this.#room(1);
-    this.#at = this.#bytes.writeUInt8(value, this.#at);
+    this.#bytes[this.#at++] = value;
   }
   u16(value: number): void {
     this.#room(2);
-    this.#at = this.#bytes.writeUInt16LE(value, this.#at);
+    this.#view.setUint16(this.#at, value, true);
+    this.#at += 2;
   }
   u32(value: number): void {
     this.#room(4);
-    this.#at = this.#bytes.writeUInt32LE(value, this.#at);
+    this.#view.setUint32(this.#at, value, true);
+    this.#at += 4;
   }
   i64(value: number | bigint): void {
     this.#room(8);
-    this.#at = this.#bytes.writeBigInt64LE(BigInt.asIntN(64, BigInt(value)), this.#at);
+    if (typeof value === 'bigint') {
+      this.#view.setBigInt64(this.#at, BigInt.asIntN(64, value), true);
+    } else {
+      this.#view.setUint32(this.#at, value >>> 0, true);
+      this.#view.setInt32(this.#at + 4, Math.floor(value / 2 ** 32), true);
+    }
+    this.#at += 8;
   }
   /** Length and the bytes themselves. */
   block(value: Uint8Array): void {
-    this.#room(4 + value.length);
-    this.#at = this.#bytes.writeUInt32LE(value.length, this.#at);
+    this.u32(value.length);
+    this.#room(value.length);
     this.#bytes.set(value, this.#at);
     this.#at += value.length;
   }
   /** Length and UTF-8 with its NUL. */
   text(value: string): void {
+    if (value.length < shortText && this.#shortText(value)) return;
     const length = Buffer.byteLength(value) + 1;
-    this.#room(4 + length);
-    this.#at = this.#bytes.writeUInt32LE(length, this.#at);
+    this.u32(length);
+    this.#room(length);
     this.#bytes.write(value, this.#at);
     this.#at += length;
     this.#bytes[this.#at - 1] = 0;
+  }
+  /** Plain ASCII by hand; false, with nothing written, if it is not. */
+  #shortText(value: string): boolean {
+    const { length } = value;
+    this.#room(5 + length);
+    const start = this.#at + 4;
+    for (let i = 0; i < length; i++) {
+      const code = value.charCodeAt(i);
+      if (code > 127) return false;
+      this.#bytes[start + i] = code;
+    }
+    this.#bytes[start + length] = 0;
+    this.#view.setUint32(this.#at, length + 1, true);
+    this.#at = start + length + 1;
+    return true;
   }
   end(): Buffer {
     return this.#bytes.subarray(0, this.#at);

@@ -263,6 +263,14 @@ test('images: list, inspect, history, load, save, import, tag, rmi', async () =>
   assert.match((await fake.docker(['tag', 'debian', 'Bad'])).stderr, /invalid reference format|must be lowercase/);
 });
 
+test('prune of everything, commit', async () => {
+  assert.match(await fake.succeed(['system', 'prune', '-af', '--volumes']), /Total reclaimed space: 0B/);
+  await fake.succeed(['create', '--name', 'base', 'debian:bookworm']);
+  const options = ['-c', 'CMD ["x"]', '-m', 'why'];
+  assert.match(await fake.succeed(['commit', ...options, 'base', 'made:1']), /^sha256:[0-9a-f]{64}$/);
+  await fake.succeed(['rm', 'base']);
+});
+
 test('volumes, networks, disk usage', async () => {
   assert.equal(await fake.succeed(['volume', 'create', '--label', 'a=b', 'data']), 'data');
   assert.equal(await fake.succeed(['volume', 'ls', '-q', '-f', 'label=a']), 'data');

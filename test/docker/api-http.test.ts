@@ -85,6 +85,13 @@ const errors: readonly (readonly [
   ['GET', '/containers/json?filters=%7B%22bad%22%3A%5B%22x%22%5D%7D', undefined, 400, "invalid filter 'bad'"],
   ['GET', '/containers/json?filters=nonsense', undefined, 400, /^invalid filters/],
   ['GET', '/containers/json?limit=x', undefined, 400, 'invalid value "x" for "limit"'],
+  [
+    'POST',
+    '/containers/create?platform=linux/arm64',
+    { Image: 'debian' },
+    404,
+    /does not match the specified platform \(linux\/arm64\)/,
+  ],
   ['GET', '/exec/nope/json', undefined, 404, 'No such exec instance: nope'],
   ['POST', '/exec/nope/start', { Detach: true }, 404, 'No such exec instance: nope'],
   ['POST', '/containers/nobox/attach?stream=1', undefined, 404, 'No such container: nobox'],
@@ -232,6 +239,25 @@ test('a hijack that is refused is answered with its code', async () => {
   const { head, rest, socket } = await hijack('/v1.50/containers/nobox/attach?stream=1', { upgrade: true });
   assert.match(head, /^HTTP\/1\.1 404 Not Found\r\n/);
   assert.match((await readAll(socket, rest)).toString(), /No such container: nobox/);
+  socket.destroy();
+});
+
+test('a hijack of an unknown version or route is answered too', async () => {
+  for (const [path, code] of [
+    ['/v1.99/containers/x/attach', 400],
+    ['/containers/a/b/attach', 404],
+  ] as const) {
+    const { head, socket } = await hijack(path, { upgrade: true });
+    assert.match(head, new RegExp(`^HTTP/1.1 ${code} `));
+    socket.destroy();
+  }
+});
+
+test('attach with what was logged before', async () => {
+  const id = await create(['say', 'out', 'err']);
+  await ask('POST', `/containers/${id}/start`);
+  const { rest, socket } = await hijack(`/containers/${id}/attach?logs=1&stdout=1&stderr=1`, { upgrade: true });
+  assert.deepEqual(await readAll(socket, rest), Buffer.concat([framed(1, 'out\n'), framed(2, 'err\n')]));
   socket.destroy();
 });
 

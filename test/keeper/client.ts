@@ -61,11 +61,14 @@ export async function testKeeper(): Promise<TestKeeper> {
     const alive = setInterval(() => {}, 1000);
     await kernel.close();
     clearInterval(alive);
-    await eventually('the guards have left', () => processesBelow(directory).length === 0);
+    const settled = await eventually('all guards have left', () => processesBelow(directory).length === 0).catch(
+      String,
+    );
+    for (const guard of processesBelow(directory)) killFamily(guard);
     const told = readdirSync(directory).filter((name) => name.startsWith('sanitizer'));
     const texts = told.map((name) => readFileSync(join(directory, name), 'utf8'));
     rmSync(directory, { recursive: true, force: true });
-    assert.deepEqual(texts, []);
+    assert.deepEqual([settled, texts], [undefined, []]);
   });
   const start = async (script: string, options: GuestOptions = {}): Promise<Guest> => {
     const { logged = false, ...given } = options;
@@ -139,6 +142,13 @@ export function processesBelow(directory: string): number[] {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) return [];
     return commandLine(Number(name)).includes(directory) ? [Number(name)] : [];
   });
+}
+
+// What a failed test left: a guard and its guest.
+function killFamily(pid: number): void {
+  for (const child of readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ').filter(Number))
+    killFamily(Number(child));
+  process.kill(pid, 'SIGKILL');
 }
 
 export function commandLine(pid: number): string {

@@ -247,7 +247,7 @@ test('a terminal passes Ctrl-C on and echoes', async () => {
     awaitClients: 1,
     stage: [
       step('open_terminal', ['/dev/ptmx', 24, 80], 'open a terminal'),
-      ...shell('echo ready; read line; echo "<$line>"; cat'),
+      ...shell('echo ready; read line; echo "<$line>"; exec cat'),
     ],
   });
   const stream = await openAttachment(guest.directory, { stdin: true, stdout: true, stderr: true }, false);

@@ -8,24 +8,35 @@ test('an explanation is numbered, aligned and wrapped', () => {
       {
         title: 'In the guard, before the clone',
         steps: [
-          { call: 'mkdir', what: '/sys/fs/cgroup/holm/0123', why: 'its cgroup', tolerated: 'EEXIST' },
-          { call: 'write_file', what: 'memory.max = 536870912', why: '--memory 512m', tolerated: '' },
+          {
+            call: 'mkdirat(r3, "holm/0123", 493)',
+            what: 'make the cgroup',
+            why: 'its own',
+            tolerated: 'EEXIST is no failure',
+          },
+          { call: 'write_file(r4, "memory.max")', what: 'limit the memory', why: '', tolerated: '' },
         ],
       },
-      { title: 'In the container', steps: [{ call: 'execve', what: 'sh', why: '', tolerated: '' }] },
+      {
+        title: 'In the container',
+        steps: [{ call: 'exec(["/bin/sh"])', what: 'run the program', why: 'asked for', tolerated: '' }],
+      },
     ],
   };
   assert.equal(
     formatExplanation(explanation, 80),
     [
       'In the guard, before the clone',
-      '1. mkdir       /sys/fs/cgroup/holm/0123',
-      '               ↳ its cgroup; may fail with EEXIST',
-      '2. write_file  memory.max = 536870912',
-      '               ↳ --memory 512m',
+      '1. make the cgroup',
+      '       mkdirat(r3, "holm/0123", 493)',
+      '   ↳ its own; EEXIST is no failure',
+      '2. limit the memory',
+      '       write_file(r4, "memory.max")',
       '',
       'In the container',
-      '3. execve      sh',
+      '3. run the program',
+      '       exec(["/bin/sh"])',
+      '   ↳ asked for',
       '',
       '3 steps in 2 programs',
       '',

@@ -19,28 +19,25 @@ export async function explainRun({ flags, positionals, client }: Invocation): Pr
   return 0;
 }
 
-/** Sections with numbered steps: the call, what it does, then why on a line of its own. */
+/** Sections of numbered steps: in words, then the call itself, then why and which failure is none. */
 export function formatExplanation({ sections }: Explanation, columns: number): string {
   const total = sections.reduce((sum, section) => sum + section.steps.length, 0);
-  const callWidth = Math.min(
-    20,
-    Math.max(4, ...sections.flatMap(({ steps }) => steps.map((step) => step.call.length))),
-  );
   const margin = String(total).length + 2;
-  const indent = ' '.repeat(margin + callWidth + 2);
-  const width = Math.max(30, columns - indent.length);
+  const indent = ' '.repeat(margin);
+  const width = Math.max(30, columns - margin);
   let number = 0;
   const texts = sections.map(({ title, steps }) => {
-    const lines = steps.map(({ call, what, why, tolerated }) => {
+    const lines = steps.flatMap(({ call, what, why, tolerated }) => {
       number++;
-      const head = `${`${number}.`.padStart(margin - 1)} ${call.padEnd(callWidth)}`;
-      const notes = [why, tolerated === '' ? '' : `may fail with ${tolerated}`].filter((note) => note !== '');
-      const first = wrap(what, width);
-      const rest =
-        notes.length === 0
+      const reason = [why, tolerated].filter((note) => note !== '').join('; ');
+      const [first = '', ...rest] = wrap(what, width);
+      return [
+        `${`${number}.`.padStart(margin - 1)} ${first}`,
+        ...[...rest, ...wrap(call, width - 4).map((line) => `    ${line}`)].map((line) => indent + line),
+        ...(reason === ''
           ? []
-          : wrap(notes.join('; '), width - 2).map((line, at) => `${at === 0 ? '↳ ' : '  '}${line}`);
-      return `${head}  ${[...first, ...rest].join(`\n${indent}`)}`.trimEnd();
+          : wrap(reason, width - 2).map((line, at) => `${indent}${at === 0 ? '↳ ' : '  '}${line}`)),
+      ];
     });
     return `${title}\n${lines.join('\n')}\n`;
   });

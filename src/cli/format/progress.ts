@@ -67,6 +67,6 @@ export function formatStep(step: ProgressStep, columns: number): string {
   if (totalBytes === undefined || totalBytes <= 0) return `${head}  ${formatBytes(currentBytes)}`.slice(0, columns - 1);
   const width = Math.max(10, Math.min(50, columns - head.length - 24));
   const filled = Math.floor((width * currentBytes) / totalBytes);
-  const bar = `[${'='.repeat(filled)}>${' '.repeat(width - filled)}]`.slice(0, width + 2);
+  const bar = `[${`${'='.repeat(filled)}>`.padEnd(width).slice(0, width)}]`;
   return `${head} ${bar}  ${formatBytes(currentBytes)}/${formatBytes(totalBytes)}`.slice(0, columns - 1);
 }
