@@ -1,7 +1,6 @@
 // HTTP/1.1 over a unix socket, as little as Docker's API needs: one connection a request, chunked bodies up and down,
 // and hijacked streams with half-close. Not node:http: loading that costs more than a whole `holm ps`.
 import { connect, type Socket } from 'node:net';
-import { Readable } from 'node:stream';
 import { type ErrorKind, HolmError, hasCode, messageOf } from '../base/error.ts';
 
 export type Body = AsyncIterable<Uint8Array>;
@@ -96,7 +95,7 @@ export class Client {
       const { status, headers } = await readHead(socket);
       const isEmpty = method === 'HEAD' || status === 204 || status === 304 || headers.get('content-length') === '0';
       if (isEmpty) socket.destroy();
-      const body = isEmpty ? Readable.from([]) : readBody(socket, headers);
+      const body = isEmpty ? emptyBody() : readBody(socket, headers);
       if (status >= 400) throw await errorOf(status, body, `${method} ${path}`);
       return { answer: { status, headers, body }, socket };
     } catch (error) {
@@ -205,6 +204,8 @@ function untilReadable(socket: Socket): Promise<void> {
     else socket.on('readable', finish).on('end', ended).on('close', ended).on('error', finish);
   });
 }
+
+async function* emptyBody(): AsyncGenerator<Uint8Array> {}
 
 /** The content of an answer (RFC 9112, section 6.3). */
 async function* readBody(socket: Socket, headers: ReadonlyMap<string, string>): AsyncGenerator<Uint8Array> {

@@ -1,6 +1,4 @@
 // Signals that the user sends to `holm run` or `holm attach` and that the guest is to get.
-import { constants } from 'node:os';
-
 const proxied = [
   'SIGHUP',
   'SIGINT',
@@ -19,7 +17,7 @@ export function proxySignals(send: (signal: string) => Promise<unknown>): () => 
   const handlers = proxied.map((name) => {
     const handler = () => {
       if (name === 'SIGINT' || name === 'SIGTERM') terminations++;
-      if (terminations >= 3) process.exit(128 + constants.signals[name]);
+      if (terminations >= 3) process.exit(128 + process.getBuiltinModule('node:os').constants.signals[name]);
       send(name).catch(() => undefined);
     };
     process.on(name, handler);

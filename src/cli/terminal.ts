@@ -1,6 +1,4 @@
 // The user's terminal: its size, raw mode that is undone however the process ends, and changes of size.
-import { ReadStream } from 'node:tty';
-
 export interface WindowSize {
   readonly rows: number;
   readonly columns: number;
@@ -18,7 +16,7 @@ export function windowSize(): WindowSize | undefined {
  */
 export async function enterRawMode(): Promise<() => void> {
   const input = process.stdin;
-  if (!(input instanceof ReadStream)) return () => undefined;
+  if (!input.isTTY) return () => undefined;
   const { spawnSync } = await import('node:child_process');
   const leave = () => {
     process.off('exit', leave);

@@ -15,6 +15,7 @@ import type { Container, ContainerConfig, ContainerState, Resources, RestartPoli
 import { ContainerRecords } from './container-records.ts';
 import { checkName, createContainer } from './creation.ts';
 import { parseDetachKeys } from './detach-keys.ts';
+import { exitCodeOf } from './exit-code.ts';
 import { cgroupOf, type Facilities, guestDirectory } from './facilities.ts';
 import { LateStream } from './late-stream.ts';
 import { removeFilesOf, removeRun } from './removal.ts';
@@ -507,11 +508,4 @@ async function settlesWithin(promise: Promise<unknown>, ms: number | undefined):
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** What docker's clients take as the exit code of a container that could not start. */
-function exitCodeOf(error: unknown): number {
-  const text = fullMessageOf(error);
-  if (!text.includes('Cannot execute')) return 128;
-  return text.includes('ENOENT') || text.includes('ENOTDIR') ? 127 : 126;
 }

@@ -141,7 +141,7 @@ function mountsOf(container: Container, facts: SpecFacts, namespaces: Namespaces
     ...cgroupMounts(facts.hierarchies, config.privileged ? 0 : MS_RDONLY),
     ...engineFiles(container),
     ...(config.init
-      ? [bind(facts.initBinary, initTarget, { readOnly: true, why: 'the init that was asked for' })]
+      ? [bind(facts.initBinary, initTarget, { isFile: true, readOnly: true, why: 'the init that was asked for' })]
       : []),
   ];
   return [...byDefault.filter((mount) => !taken.has(mount.target)), ...asked];
@@ -150,6 +150,7 @@ function mountsOf(container: Container, facts: SpecFacts, namespaces: Namespaces
 function systemMounts(container: Container, namespaces: Namespaces): Mount[] {
   const { privileged, shmBytes } = container.config;
   const shared = namespaces.ipc === 'host';
+  const hasShm = container.config.namespaces.ipc.from !== 'none';
   return [
     filesystem('proc', '/proc', noExecution, undefined, 'processes as the inside sees them'),
     filesystem('tmpfs', '/dev', MS_NOSUID | MS_STRICTATIME, 'mode=755,size=65536k', 'devices of its own'),
@@ -174,7 +175,9 @@ function systemMounts(container: Container, namespaces: Namespaces): Mount[] {
         ]
       : [
           filesystem('mqueue', '/dev/mqueue', noExecution, undefined, 'message queues of its own'),
-          filesystem('tmpfs', '/dev/shm', noExecution, `mode=1777,size=${shmBytes}`, 'shared memory of its own'),
+          ...(hasShm
+            ? [filesystem('tmpfs', '/dev/shm', noExecution, `mode=1777,size=${shmBytes}`, 'shared memory of its own')]
+            : []),
         ]),
   ].filter((mount) => exists(mount));
 }

@@ -12,6 +12,7 @@ import type { Container, Exec, ExecConfig, Size } from './container.ts';
 import { type Containers, joinGuard } from './containers.ts';
 import { processOf } from './default-spec.ts';
 import { parseDetachKeys } from './detach-keys.ts';
+import { exitCodeOf } from './exit-code.ts';
 import { cgroupOf, execDirectory, type Facilities } from './facilities.ts';
 import { LateStream } from './late-stream.ts';
 import { becomeProcess, openTerminal, prepareProcess } from './process-program.ts';
@@ -70,7 +71,7 @@ export class Execs {
       const { pid } = await this.#facilities.kernel.start(this.#startOf(container, exec, options, directory));
       this.#execs.set(id, { ...exec, state: { is: 'running', pid } });
     } catch (error) {
-      this.#execs.set(id, { ...exec, state: { is: 'exited', code: 126, pid: 0 } });
+      this.#execs.set(id, { ...exec, state: { is: 'exited', code: exitCodeOf(error), pid: 0 } });
       await rm(directory, { recursive: true, force: true });
       throw error;
     }

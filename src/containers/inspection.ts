@@ -25,18 +25,26 @@ export async function topOf(
   psArguments: string,
 ): Promise<{ titles: readonly string[]; processes: readonly (readonly string[])[] }> {
   const args = psArguments.trim() === '' ? ['-ef'] : psArguments.trim().split(/\s+/);
-  const { stdout } = await run('ps', args, { timeout: psMs, maxBuffer: 64 << 20 }).catch((cause: unknown) => {
-    throw new HolmError('invalid', `Cannot list the processes of "${container.name}": ps: ${messageOf(cause)}`, {
-      cause,
+  const pids = processes(facilities.hierarchies, cgroupOf(facilities, container)).map(String);
+  // Where ps does not take -q (busybox), the rows are chosen here.
+  const { stdout } = await ps([...args, `-q${pids.join(',')}`])
+    .catch(() => ps(args))
+    .catch((cause: unknown) => {
+      throw new HolmError('invalid', `Cannot list the processes of "${container.name}": ps: ${messageOf(cause)}`, {
+        cause,
+      });
     });
-  });
   const [head = '', ...lines] = stdout.trimEnd().split('\n');
   const titles = head.trim().split(/\s+/);
   const pidColumn = titles.indexOf('PID');
   if (pidColumn === -1) throw new HolmError('invalid', "Couldn't find PID field in ps output");
-  const inside = new Set(processes(facilities.hierarchies, cgroupOf(facilities, container)).map(String));
+  const inside = new Set(pids);
   const rows = lines.map((line) => splitRow(line, titles.length)).filter((row) => inside.has(row[pidColumn] ?? ''));
   return { titles, processes: rows };
+}
+
+function ps(args: readonly string[]): Promise<{ stdout: string }> {
+  return run('ps', args, { timeout: psMs, maxBuffer: 64 << 20 });
 }
 
 /** The last column takes the rest of the line. */

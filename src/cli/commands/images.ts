@@ -1,9 +1,9 @@
 // `holm images`, `history`, `tag` and `rmi`.
-import { shortId } from '../../base/id.ts';
 import { formatBytes } from '../../base/units.ts';
 import { escapePath } from '../client.ts';
 import type { Invocation } from '../command.ts';
 import { formatAge } from '../format/duration.ts';
+import { formatId } from '../format/id.ts';
 import { type Fields, formatFilters, formatRows } from '../format/table.ts';
 import { forEach } from '../targets.ts';
 import { ellipsis } from './ps.ts';
@@ -68,7 +68,7 @@ function fieldsOf(full: boolean): Fields<Row> {
     CreatedAt: { heading: 'CREATED AT', value: (row) => formatStamp(row.Created) },
     CreatedSince: { heading: 'CREATED', value: (row) => formatAge(row.Created) },
     Digest: { heading: 'DIGEST', value: (row) => row.digest },
-    ID: { heading: 'IMAGE ID', value: (row) => (full ? row.Id : shortId(row.Id.replace('sha256:', ''))) },
+    ID: { heading: 'IMAGE ID', value: (row) => formatId(row.Id, full) },
     Repository: { heading: 'REPOSITORY', value: (row) => row.repository },
     SharedSize: { heading: 'SHARED SIZE', value: (row) => (row.SharedSize < 0 ? 'N/A' : formatBytes(row.SharedSize)) },
     Size: { heading: 'SIZE', value: (row) => formatBytes(row.Size) },
@@ -104,7 +104,7 @@ export async function history({ flags, positionals, client }: Invocation): Promi
       value: (row) => (full ? row.CreatedBy : ellipsis(row.CreatedBy.replaceAll('\t', ' '), 45)),
     },
     CreatedSince: { heading: 'CREATED', value: (row) => formatAge(row.Created) },
-    ID: { heading: 'IMAGE', value: (row) => (full ? row.Id : shortId(row.Id.replace('sha256:', ''))) },
+    ID: { heading: 'IMAGE', value: (row) => formatId(row.Id, full) },
     Size: { heading: 'SIZE', value: (row) => (human ? formatBytes(row.Size) : String(row.Size)) },
   };
   const format = flags.text('format');

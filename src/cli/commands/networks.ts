@@ -1,6 +1,6 @@
 // `holm network ls`.
-import { shortId } from '../../base/id.ts';
 import type { Invocation } from '../command.ts';
+import { formatId } from '../format/id.ts';
 import { formatFilters, formatPairs, formatRows } from '../format/table.ts';
 
 interface Network {
@@ -19,7 +19,7 @@ export async function list({ flags, client }: Invocation): Promise<number> {
   const rows = await client.json<Network[]>('GET', '/networks', { query });
   rows.sort((a, b) => a.Name.localeCompare(b.Name, undefined, { numeric: true }));
   const full = flags.bool('no-trunc');
-  const id = (row: Network) => (full ? row.Id : shortId(row.Id));
+  const id = (row: Network) => formatId(row.Id, full);
   const format = flags.text('format');
   if (flags.bool('quiet') && format === '') {
     process.stdout.write(rows.map((row) => `${id(row)}\n`).join(''));

@@ -1,8 +1,8 @@
 // `holm ps`.
-import { shortId } from '../../base/id.ts';
 import { formatBytes } from '../../base/units.ts';
 import type { Invocation } from '../command.ts';
 import { formatAge } from '../format/duration.ts';
+import { formatId } from '../format/id.ts';
 import { type Fields, formatFilters, formatPairs, formatRows } from '../format/table.ts';
 
 interface Port {
@@ -60,7 +60,7 @@ function fieldsOf(full: boolean): Fields<Listed> {
       heading: 'CREATED AT',
       value: (row) => new Date(row.Created * 1000).toISOString().replace(/T(.*)\..*/, ' $1 +0000 UTC'),
     },
-    ID: { heading: 'CONTAINER ID', value: (row) => (full ? row.Id : shortId(row.Id)) },
+    ID: { heading: 'CONTAINER ID', value: (row) => formatId(row.Id, full) },
     Image: { heading: 'IMAGE', value: (row) => shortImage(row, full) },
     Labels: { heading: 'LABELS', value: (row) => formatPairs(row.Labels) },
     LocalVolumes: {
@@ -93,8 +93,7 @@ function formatSizes(row: Listed): string {
 
 function shortImage(row: Listed, full: boolean): string {
   if (row.Image === '') return '<no image>';
-  const digest = /^sha256:([0-9a-f]{64})$/.exec(row.Image)?.[1];
-  return full || digest === undefined ? row.Image : shortId(digest);
+  return /^sha256:[0-9a-f]{64}$/.test(row.Image) ? formatId(row.Image, full) : row.Image;
 }
 
 export function ellipsis(text: string, length: number): string {

@@ -1,5 +1,4 @@
 // `holm run` and `holm create`. The order of calls is docker's: create, attach, wait, start; a missing image is pulled between.
-import { existsSync, writeFileSync } from 'node:fs';
 import { HolmError, kindOf, messageOf } from '../../base/error.ts';
 import type { Client } from '../client.ts';
 import type { Invocation } from '../command.ts';
@@ -56,7 +55,7 @@ async function createContainer(
   body: CreateBody,
 ): Promise<string> {
   const idFile = flags.text('cidfile');
-  if (idFile !== '' && existsSync(idFile))
+  if (idFile !== '' && process.getBuiltinModule('node:fs').existsSync(idFile))
     throw new HolmError(
       'conflict',
       `container ID file found, make sure the other container isn't running or delete ${idFile}`,
@@ -78,7 +77,7 @@ async function createContainer(
     return ask();
   });
   for (const warning of answer.Warnings ?? []) process.stderr.write(`WARNING: ${warning}\n`);
-  if (idFile !== '') writeFileSync(idFile, answer.Id);
+  if (idFile !== '') process.getBuiltinModule('node:fs').writeFileSync(idFile, answer.Id);
   return answer.Id;
 }
 

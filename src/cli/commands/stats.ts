@@ -1,10 +1,10 @@
 // `holm stats`: a table of what containers use, redrawn as new numbers come, or once with --no-stream.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { kindOf } from '../../base/error.ts';
-import { shortId } from '../../base/id.ts';
 import { formatBytes } from '../../base/units.ts';
 import { type Client, escapePath } from '../client.ts';
 import type { Invocation } from '../command.ts';
+import { formatId } from '../format/id.ts';
 import { type Fields, formatRows } from '../format/table.ts';
 
 interface Sample {
@@ -97,7 +97,7 @@ function fieldsOf(full: boolean): Fields<Row> {
     },
     CPUPerc: { heading: 'CPU %', value: or((one) => `${cpuPercent(one).toFixed(2)}%`, '--') },
     Container: { heading: 'CONTAINER', value: (row) => row.reference },
-    ID: { heading: 'CONTAINER ID', value: (row) => (full ? id(row) : shortId(id(row))) },
+    ID: { heading: 'CONTAINER ID', value: (row) => formatId(id(row), full) },
     MemPerc: { heading: 'MEM %', value: or((one) => `${memoryPercent(one).toFixed(2)}%`, '--') },
     MemUsage: {
       heading: 'MEM USAGE / LIMIT',
