@@ -1,5 +1,6 @@
-// The calls that the keeper knows, in the order of src/kernel/calls.ts (a test compares them): SYSTEM rows are system calls, OWN rows
-// are functions of composite.c, with the place where they may stand. One letter an argument, see docs/keeper.md.
+// The calls that the keeper knows, in the order of src/kernel/calls.ts (a test compares them): SYSTEM rows are system
+// calls, OWN rows are functions of composite.c, with the place where they may stand. One letter an argument, see
+// docs/keeper.md.
 #define CALLS(SYSTEM, OWN) \
     SYSTEM(mount, "sssis") \
     SYSTEM(umount2, "si") \

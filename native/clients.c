@@ -1,5 +1,5 @@
-// The clients of guard.sock: attached ones get output and may give input, control ones give orders. Nobody is waited for: a client
-// that does not keep up gets the rest of its output from a file without a name.
+// The clients of guard.sock: attached ones get output and may give input, control ones give orders. Nobody is waited
+// for: a client that does not keep up gets the rest of its output from a file without a name.
 #include "guard.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +28,8 @@ i64 clients_attached;
 
 static void close_client(struct client *c) {
     shutdown(c->fd, SHUT_RDWR);
-    while (recv(c->fd, scratch, sizeof scratch, MSG_DONTWAIT) > 0) {} // unread input would turn its end of file into a reset
+    // Unread input would turn its end of file into a reset.
+    while (recv(c->fd, scratch, sizeof scratch, MSG_DONTWAIT) > 0) {}
     close(c->fd);
     if (c->spill >= 0) close(c->spill);
     c->fd = c->spill = -1;
@@ -60,9 +61,10 @@ static void spill(struct client *c, struct iovec *parts, int count) {
     if (c->spill < 0) c->spill = open_spill();
     if (!has_backlog(c)) c->progress = now_ms();
     c->slow = true;
+    if (c->end - c->begin > most_spill) return stop_output(c);
     for (; count > 0; parts++, count--)
         while (parts->iov_len > 0) {
-            ssize_t written = c->end - c->begin > most_spill ? -1 : pwrite(c->spill, parts->iov_base, parts->iov_len, c->end);
+            ssize_t written = pwrite(c->spill, parts->iov_base, parts->iov_len, c->end);
             if (written <= 0) return stop_output(c);
             parts->iov_base = (u8 *)parts->iov_base + written;
             parts->iov_len -= (size_t)written;
@@ -110,9 +112,10 @@ static void drain_spill(struct client *c) {
 }
 
 void deliver(int stream, u8 *bytes, size_t length) {
+    u8 wanted = stream == 1 ? WITH_STDOUT : WITH_STDERR;
     for (int i = 0; i < client_count; i++) {
         struct client *c = &clients[i];
-        if (c->fd < 0 || c->no_output || c->kind != ATTACH || !(c->streams & (stream == 1 ? WITH_STDOUT : WITH_STDERR))) continue;
+        if (c->fd < 0 || c->no_output || c->kind != ATTACH || !(c->streams & wanted)) continue;
         u8 head[8] = {(u8)stream, 0, 0, 0, (u8)(length >> 24), (u8)(length >> 16), (u8)(length >> 8), (u8)length};
         struct iovec parts[2] = {{head, c->framed ? sizeof head : 0}, {bytes, length}};
         send_parts(c, parts, 2);
@@ -203,7 +206,8 @@ static void end_input(struct client *c) {
     if (c->no_output) close_client(c);
 }
 
-// Looks at the input first and takes from the socket only what the guest took: the rest stays there, and the client waits.
+// Looks at the input first and takes from the socket only what the guest took: the rest stays there, and the client
+// waits.
 static void read_input(struct client *c, bool hung_up) {
     ssize_t got = recv(c->fd, scratch, sizeof scratch, MSG_PEEK | MSG_DONTWAIT), taken = got;
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;

@@ -15,7 +15,13 @@ enum { NO_MAGICLINKS = 0x02, IN_ROOT = 0x10 };
 struct filter_program { u16 length; const void *filter; };
 enum { SET_MODE_FILTER = 1 };
 enum { BPF_LOAD = 5, BPF_ATTACH = 8, CGROUP_DEVICE_PROGRAM = 15, CGROUP_DEVICE_ATTACH = 6, ALLOW_MULTI = 2 };
-struct bpf_load { u32 type, count; u64 instructions, licence; u32 log_level, log_size; u64 log; u32 kernel_version, flags; };
+struct bpf_load {
+    u32 type, count;
+    u64 instructions, licence;
+    u32 log_level, log_size;
+    u64 log;
+    u32 kernel_version, flags;
+};
 struct bpf_attach { u32 cgroup, program, type, flags; };
 
 void put_output(u32 step, const void *bytes, size_t length) {
@@ -53,7 +59,8 @@ static bool make_last(int parent, const char *name, bool directory, mode_t mode)
     return fd >= 0 || errno == EEXIST;
 }
 
-// Opens ever longer prefixes of the path; what is missing is made in the prefix before it, whose descriptor no rename can redirect.
+// Opens ever longer prefixes of the path; what is missing is made in the prefix before it, whose descriptor no rename
+// can redirect.
 static int make_path(int root, char *path, mode_t mode, bool file) {
     int parent = open_beneath(root, ".");
     for (char *at = path; parent >= 0;) {
@@ -67,7 +74,8 @@ static int make_path(int root, char *path, mode_t mode, bool file) {
         if (name == at) break;
         *at = 0;
         int fd = open_beneath(root, path);
-        if (fd < 0 && errno == ENOENT && make_last(parent, name, !last || !file, last ? mode : 0755)) fd = open_beneath(root, path);
+        if (fd < 0 && errno == ENOENT && make_last(parent, name, !last || !file, last ? mode : 0755))
+            fd = open_beneath(root, path);
         int error = errno;
         *at = stop;
         close(parent);
@@ -119,7 +127,7 @@ static int receive_acks(int fd, long acks) {
     while (acks > 0) {
         ssize_t got = recv(fd, datagram, sizeof datagram, MSG_DONTWAIT | MSG_TRUNC);
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0 && errno == EAGAIN) { // what failed may have fewer acknowledgements than asked for: all are there by now
+        if (got < 0 && errno == EAGAIN) { // after an error there may be fewer of them than asked for
             struct pollfd one = {fd, POLLIN, 0};
             if (error) return error;
             if (poll(&one, 1, 5000) == 0) return ETIMEDOUT;
@@ -183,7 +191,8 @@ static char **string_array(const struct argument *list) {
 
 long own_exec(struct call *call) {
     long ready = prepare_exec();
-    char **paths = string_array(&call->argument[0]), **argv = string_array(&call->argument[1]), **env = string_array(&call->argument[2]);
+    char **paths = string_array(&call->argument[0]), **argv = string_array(&call->argument[1]);
+    char **env = string_array(&call->argument[2]);
     if (ready < 0) return ready;
     if (!paths || !argv || !env) return -ENOMEM;
     bool denied = false;

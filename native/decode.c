@@ -1,5 +1,5 @@
-// Decoding and checking of programs and starts. Nothing runs before all of it was found well-formed: decode_program walks every step once,
-// and the same decode_step reads it again when it runs.
+// Decoding and checking of programs and starts. Nothing runs before all of it was found well-formed: decode_program
+// walks every step once, and the same decode_step reads it again when it runs.
 #include "wire.h"
 #include "calls.h"
 #include <string.h>
@@ -159,7 +159,8 @@ static const char *string(struct cursor *c) {
     return (const char *)field(c, STRING).bytes;
 }
 
-// CLONE_NEWNET, PID, USER, IPC, UTS, CGROUP, NS and TIME: any other flag would have the stage share the guard's own memory or files.
+// CLONE_NEWNET, PID, USER, IPC, UTS, CGROUP, NS and TIME: any other flag would have the stage share the guard's own
+// memory or files.
 enum { NAMESPACES = 0x7E020080 };
 
 void decode_start_fields(struct cursor *c, struct start *s) {

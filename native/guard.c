@@ -1,5 +1,5 @@
-// The guard: parent and reaper of one guest, owner of its standard streams or terminal. One poll loop while the guest runs; then it
-// drains the output, leaves the exit record and lets its clients finish. It needs no daemon.
+// The guard: parent and reaper of one guest, owner of its standard streams or terminal. One poll loop while the guest
+// runs; then it drains the output, leaves the exit record and lets its clients finish. It needs no daemon.
 #include "guard.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -42,7 +42,8 @@ void close_input(void) {
 
 // Closes all but the descriptors named: the gaps between them, in order.
 static void close_others(void) {
-    int keep[] = {2, guest->pidfd, guest->listener, guest->input, guest->output[0], guest->output[1], guest->peer, log_descriptor()};
+    int keep[] = {guest->pidfd, guest->listener,  guest->input,    guest->output[0],
+                  guest->peer,  guest->output[1], log_descriptor()};
     int last = 2;
     for (;;) {
         int next = -1;
@@ -164,7 +165,8 @@ static void serve(void) {
     struct pollfd polls[POLL_CLIENTS + MOST_CLIENTS];
     polls[POLL_GUEST] = (struct pollfd){guest->pidfd, POLLIN, 0};
     polls[POLL_LISTENER] = (struct pollfd){guest->listener, POLLIN, 0};
-    for (int i = 0; i < 2; i++) polls[POLL_STDOUT + i] = (struct pollfd){listening_for_output ? guest->output[i] : -1, POLLIN, 0};
+    for (int i = 0; i < 2; i++)
+        polls[POLL_STDOUT + i] = (struct pollfd){listening_for_output ? guest->output[i] : -1, POLLIN, 0};
     polls[POLL_INPUT] = (struct pollfd){guest->input_full ? guest->input : -1, POLLOUT, 0};
     int count = poll_clients(polls + POLL_CLIENTS);
     int ready = poll(polls, (nfds_t)(POLL_CLIENTS + count), time_left());

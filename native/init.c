@@ -1,4 +1,5 @@
-// A tiny init for `--init`: runs the command, passes signals on to it, reaps what is left to it, and leaves with the command's status.
+// A tiny init for `--init`: runs the command, passes signals on to it, reaps what is left to it, and leaves with the
+// command's status.
 #include "keeper.h"
 #include <errno.h>
 #include <signal.h>

@@ -1,4 +1,5 @@
-// What the keeper's files share: the registers and outputs of the program being carried out, and small tools instead of stdio.
+// What the keeper's files share: the registers and outputs of the program being carried out, and small tools instead of
+// stdio.
 #pragma once
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -18,7 +19,8 @@ extern struct buffer outputs;
 void reset_registers(void);
 struct failure run_program(const struct program *program, enum phase phase, u32 output_base);
 bool send_result(int fd, u32 tag, struct failure failure, int pid);
-bool send_frame(int fd, u32 tag, enum frame_kind kind, struct iovec *parts, int count); // parts[0] is left free for the header
+// parts[0] is left free for the header.
+bool send_frame(int fd, u32 tag, enum frame_kind kind, struct iovec *parts, int count);
 
 // composite.c, tar-in.c, tar-out.c: the calls that are not system calls. Each gives a result ≥ 0 or -errno.
 struct call { struct argument *argument; long value[ARGUMENTS]; u32 step; };
@@ -26,7 +28,7 @@ void put_output(u32 step, const void *bytes, size_t length);
 extern u32 current_tag;
 
 // start.c and guard.c
-void become_guard(int connection, u32 tag, struct start *start, u8 *payload, size_t length);
+void become_guard(int connection, const struct frame *frame, struct start *start, u8 *payload);
 long await_guard(void);
 long prepare_exec(void);
 long open_terminal(const char *ptmx, u16 rows, u16 columns);

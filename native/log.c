@@ -1,5 +1,5 @@
-// The log in the format of docker's json-file driver: one JSON object a line. Lines are escaped into one buffer and written together;
-// the time is taken once for all that one read gave.
+// The log in the format of docker's json-file driver: one JSON object a line. Lines are escaped into one buffer and
+// written together; the time is taken once for all that one read gave.
 #include "guard.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -74,7 +74,8 @@ static u8 *put(u8 *at, const void *bytes, size_t length) {
 static size_t sequence(const u8 *s, const u8 *end) {
     size_t length = s[0] < 0xC2 ? 0 : s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : s[0] < 0xF5 ? 4 : 0;
     if (length == 0 || (size_t)(end - s) < length) return 0;
-    u8 least = s[0] == 0xE0 ? 0xA0 : s[0] == 0xF0 ? 0x90 : 0x80, most = s[0] == 0xED ? 0x9F : s[0] == 0xF4 ? 0x8F : 0xBF;
+    u8 least = s[0] == 0xE0 ? 0xA0 : s[0] == 0xF0 ? 0x90 : 0x80;
+    u8 most = s[0] == 0xED ? 0x9F : s[0] == 0xF4 ? 0x8F : 0xBF;
     if (s[1] < least || s[1] > most) return 0;
     for (size_t i = 2; i < length; i++)
         if ((s[i] & 0xC0) != 0x80) return 0;
@@ -88,7 +89,8 @@ static bool plain(u8 byte) {
     return !special[byte];
 }
 
-// Whether eight bytes are all plain: none below 0x20 or above 0x7F, none of \ < > " & (which differ in one bit from each other).
+// Whether eight bytes are all plain: none below 0x20 or above 0x7F, none of \ < > " & (which differ in one bit from
+// each other).
 static bool plain_word(const u8 *s) {
     const u64 ones = 0x0101010101010101, tops = ones << 7;
     u64 w, angle, quote, backslash;
@@ -118,7 +120,8 @@ static u8 *put_escaped(u8 *at, const u8 *s, const u8 *end) {
         size_t length = *s < 128 ? 1 : sequence(s, end);
         if (*s < 128) at = put_ascii(at, *s);
         else if (length == 0) at = put(at, "\\ufffd", 6);
-        else if (length == 3 && s[0] == 0xE2 && s[1] == 0x80 && (s[2] & 0xFE) == 0xA8) at = put(at, s[2] & 1 ? "\\u2029" : "\\u2028", 6);
+        else if (length == 3 && memcmp(s, "\u2028", 3) == 0) at = put(at, "\\u2028", 6);
+        else if (length == 3 && memcmp(s, "\u2029", 3) == 0) at = put(at, "\\u2029", 6);
         else at = put(at, s, length);
         s += length ? length : 1;
     }
@@ -165,8 +168,8 @@ size_t log_lines(int stream, const u8 *bytes, size_t length, bool end) {
     char tail[96], *tail_end;
     const u8 *at = bytes, *stop = bytes + length;
     if (!(settings->flags & WRITE_LOG)) return length;
-    tail_end = put_text(tail, stream == 1 ? "\",\"stream\":\"stdout\",\"time\":\"" : "\",\"stream\":\"stderr\",\"time\":\"");
-    tail_end = put_text(put_time(tail_end), "\"}\n");
+    tail_end = put_text(put_text(tail, "\",\"stream\":\""), stream == 1 ? "stdout" : "stderr");
+    tail_end = put_text(put_time(put_text(tail_end, "\",\"time\":\"")), "\"}\n");
     while (at < stop) {
         size_t most = (size_t)(stop - at) < LINE ? (size_t)(stop - at) : LINE;
         const u8 *newline = memchr(at, '\n', most);

@@ -1,5 +1,6 @@
 // The keeper: carries out programs that holmd computes, and keeps each guest company until it ends. See docs/keeper.md.
-// A spawner (spawner.c) forks, for each guest, a guard (start.c, guard.c), which clones the guest's first process, the stage.
+// A spawner (spawner.c) forks, for each guest, a guard (start.c, guard.c), which clones the guest's first process, the
+// stage.
 #include "keeper.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -58,7 +59,8 @@ static int sealed_copy(int self) {
     return copy >= 0 && fcntl(copy, F_ADD_SEALS, SEALS) == 0 ? copy : -1;
 }
 
-// No guest can overwrite the program that its guard runs, not even through /proc/PID/exe: it is a sealed file without a name.
+// No guest can overwrite the program that its guard runs, not even through /proc/PID/exe: it is a sealed file without a
+// name.
 static bool run_sealed(const char *path) {
     static char room[160];
     int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);

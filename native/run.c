@@ -1,4 +1,5 @@
-// Carrying out a program: evaluates each step's arguments, makes the call, keeps registers and outputs, follows the skips.
+// Carrying out a program: evaluates each step's arguments, makes the call, keeps registers and outputs, follows the
+// skips.
 #include "keeper.h"
 #include "calls.h"
 #include "composite.h"
@@ -44,7 +45,8 @@ static void patch(struct argument *a) {
     }
 }
 
-// Room for all "out" arguments of a step at once, so that no pointer into it moves; each as it will stand in the result.
+// Room for all "out" arguments of a step at once, so that no pointer into it moves; each as it will stand in the
+// result.
 static bool place_outs(struct step *step, u32 number) {
     size_t size = 0;
     for (int i = 0; i < step->arguments; i++)
@@ -91,7 +93,8 @@ static long carry_out(struct step *step, u32 number) {
     if (call_table[step->call].own) return call_table[step->call].own(&call);
     if (beyond_buffer(step, value)) return -EFAULT;
     long result = syscall(call_table[step->call].number, value[0], value[1], value[2], value[3], value[4], value[5]);
-    if (result == -1 && step->call == CALL_setsid && getsid(0) == getpid()) return getpid(); // a stage leads one from its birth
+    // A stage leads a session from its birth.
+    if (result == -1 && step->call == CALL_setsid && getsid(0) == getpid()) return getpid();
     return result == -1 ? -errno : result;
 }
 
@@ -118,8 +121,8 @@ struct failure run_program(const struct program *program, enum phase phase, u32 
     return (struct failure){0, phase, program->count};
 }
 
-// The header goes into parts[0], which the caller leaves free. Frames of several processes on one connection must not mix, so each
-// is written under a lock on the connection's number.
+// The header goes into parts[0], which the caller leaves free. Frames of several processes on one connection must not
+// mix, so each is written under a lock on the connection's number.
 bool send_frame(int fd, u32 tag, enum frame_kind kind, struct iovec *parts, int count) {
     struct frame header = {.tag = tag, .kind = (u8)kind};
     for (int i = 1; i < count; i++) header.length += (u32)parts[i].iov_len;

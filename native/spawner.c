@@ -1,6 +1,6 @@
-// The spawner: one thread, one poll loop over the main connection (descriptor 3), the listener and further connections. A RUN is
-// carried out here, a FORK in a child that takes the connection over, a START in a new guard. A child that was killed by a signal
-// may not have answered: then the spawner does.
+// The spawner: one thread, one poll loop over the main connection (descriptor 3), the listener and further connections.
+// A RUN is carried out here, a FORK in a child that takes the connection over, a START or PREPARE in a new guard. A
+// child that was killed by a signal may not have answered: then the spawner does.
 #include "keeper.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -131,17 +131,19 @@ static void serve_fork(struct connection *c, struct program *program) {
     struct failure failure = run_program(program, PROGRAM, 0);
     bool sent = send_result(c->fd, c->frame.tag, failure, 0);
     shutdown(c->fd, SHUT_WR);
-    while (recv(c->fd, rest, sizeof rest, 0) > 0) {} // unread input would reset the connection before the answer is read
+    while (recv(c->fd, rest, sizeof rest, 0) > 0) {} // unread, it would reset the connection before the answer is read
     _exit(sent ? 0 : 1);
 }
 
+// A PREPARE takes the connection over; a START only answers on it.
 static void serve_start(struct connection *c, struct start *start) {
     pid_t pid = fork();
     if (pid < 0) refuse(c, errno, CLONE);
-    if (pid > 0) remember_guard(pid, c);
+    if (pid > 0 && c->frame.kind == START) remember_guard(pid, c);
+    if (pid > 0 && c->frame.kind == PREPARE) close_connection(c);
     if (pid != 0) return;
     enter_child(c);
-    become_guard(c->fd, c->frame.tag, start, c->payload, c->frame.length);
+    become_guard(c->fd, &c->frame, start, c->payload);
 }
 
 static void serve_frame(struct connection *c) {
@@ -151,17 +153,20 @@ static void serve_frame(struct connection *c) {
     enum place place = c->frame.kind == RUN ? ANYWHERE : CHILD;
     reset_registers();
     current_tag = c->frame.tag;
-    if (c->frame.kind == START) {
-        if (decode_start(&cursor, &start)) serve_start(c, &start);
+    if (c->frame.kind == START || c->frame.kind == PREPARE) {
+        bool whole = decode_start(&cursor, &start) && (c->frame.kind == START || c->fd != MAIN);
+        if (whole) serve_start(c, &start);
         else refuse(c, EBADMSG, REFUSED);
-    } else if (!decode_program(&cursor, place, &program) || cursor.at != cursor.end || (place == CHILD && c->fd == MAIN))
-        refuse(c, EBADMSG, REFUSED);
+        return;
+    }
+    bool good = decode_program(&cursor, place, &program) && cursor.at == cursor.end;
+    if (!good || (c->frame.kind == FORK && c->fd == MAIN)) refuse(c, EBADMSG, REFUSED);
     else if (c->frame.kind == RUN) serve_run(c, &program);
     else serve_fork(c, &program);
 }
 
 static bool good_header(const struct frame *f) {
-    return f->length <= MOST_PAYLOAD && f->kind >= RUN && f->kind <= START && !f->zero[0] && !f->zero[1] && !f->zero[2];
+    return f->length <= MOST_PAYLOAD && f->kind >= RUN && f->kind <= PREPARE && !f->zero[0] && !f->zero[1] && !f->zero[2];
 }
 
 // Reads no byte beyond the frame: what follows a FORK belongs to the child.

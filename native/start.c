@@ -1,10 +1,12 @@
-// The birth of a guest: the guard's program "before", its pipes and socket, the clone of the stage, the guard's program "after", the
-// stage's program up to execve, and the answer. The two talk over a close-on-exec socket pair: the end of file on it is the success.
+// The birth of a guest: the guard's program "before", its pipes and socket, the clone of the stage, the guard's program
+// "after", the stage's program up to execve, and the answer. The two talk over a close-on-exec socket pair: the end of
+// file on it is the success.
 #include "keeper.h"
 #include "guard.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -25,14 +27,16 @@
 #define TIOCGPTPEER _IO('T', 0x41)
 #endif
 enum { OUTPUT_PIPE = 256 << 10 };
-enum stage_news { FAILED, READY, TERMINAL_OPENED };
+enum stage_news { FAILED, READY, TERMINAL_OPENED, PREPARED };
 struct stage_message { u32 news, step; int error; };
-struct clone_parameters { u64 flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup; };
+struct clone_parameters {
+    u64 flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
+};
 
 static const int ignored[] = {SIGPIPE, SIGHUP, SIGINT, SIGTERM, SIGQUIT};
 static int guard_end = -1, stage_end = -1; // of the socket pair
 static struct start *current;
-static bool awaited, prepared;
+static bool awaited, prepared, prepares;
 
 static void handle_signals(void (*handler)(int)) {
     for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], handler);
@@ -66,8 +70,10 @@ static bool send_master(int master) {
     struct stage_message message = {.news = TERMINAL_OPENED};
     union { struct cmsghdr head; char bytes[CMSG_SPACE(sizeof master)]; } control = {0};
     struct iovec part = {&message, sizeof message};
-    struct msghdr letter = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-    control.head = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof master), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+    struct msghdr letter = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    control.head = (struct cmsghdr){
+        .cmsg_len = CMSG_LEN(sizeof master), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
     memcpy(CMSG_DATA(&control.head), &master, sizeof master);
     return sendmsg(stage_end, &letter, 0) >= 0;
 }
@@ -86,6 +92,19 @@ long open_terminal(const char *ptmx, u16 rows, u16 columns) {
     return peer;
 }
 
+// A prepared stage has done what it could without knowing its guest; the rest comes in one message.
+static struct failure await_rest(void) {
+    struct program rest;
+    u8 first;
+    if (!tell_guard(PREPARED, 0, 0)) return (struct failure){ECANCELED, IN_STAGE, 0};
+    ssize_t size = recv(stage_end, &first, 1, MSG_PEEK | MSG_TRUNC);
+    u8 *bytes = size > 0 ? mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : MAP_FAILED;
+    if (bytes == MAP_FAILED || recv(stage_end, bytes, (size_t)size, 0) != size) return (struct failure){ECANCELED, IN_STAGE, 0};
+    struct cursor cursor = {bytes, bytes + size, false};
+    if (!decode_program(&cursor, STAGE, &rest)) return (struct failure){EBADMSG, IN_STAGE, 0};
+    return run_program(&rest, IN_STAGE, 0);
+}
+
 static _Noreturn void live_as_stage(struct start *start, int standard[3]) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setsid(); // in no group with its guard: the guest's kill(0) must not reach that
@@ -98,6 +117,7 @@ static _Noreturn void live_as_stage(struct start *start, int standard[3]) {
     syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
     if (chdir("/") < 0) _exit(125);
     struct failure failure = run_program(&start->stage, IN_STAGE, 0);
+    if (!failure.error && prepares) failure = await_rest();
     tell_guard(FAILED, failure.step, failure.error ? failure.error : ENOEXEC);
     _exit(125);
 }
@@ -110,7 +130,7 @@ static bool make_pipe(int *ours, int *theirs, bool ours_reads) {
     *ours = ends[!ours_reads];
     *theirs = ends[ours_reads];
     fcntl(*ours, F_SETFL, O_NONBLOCK);
-    if (ours_reads) fcntl(*ours, F_SETPIPE_SZ, OUTPUT_PIPE); // fewer changes between guest and guard; memory only where it is filled
+    if (ours_reads) fcntl(*ours, F_SETPIPE_SZ, OUTPUT_PIPE); // fewer task switches; takes memory only while it is filled
     return true;
 }
 
@@ -121,7 +141,8 @@ static bool make_pipes(struct start *start, struct guest *guest, int standard[3]
 }
 
 static int clone_stage(struct start *start, struct guest *guest) {
-    struct clone_parameters p = {.flags = start->clone_flags | CLONE_PIDFD, .pidfd = (u64)(uintptr_t)&guest->pidfd, .exit_signal = SIGCHLD};
+    struct clone_parameters p = {
+        .flags = start->clone_flags | CLONE_PIDFD, .pidfd = (u64)(uintptr_t)&guest->pidfd, .exit_signal = SIGCHLD};
     if (start->cgroup_register >= 0 && registers[start->cgroup_register] >= 0) {
         p.flags |= CLONE_INTO_CGROUP;
         p.cgroup = (u64)registers[start->cgroup_register];
@@ -140,7 +161,8 @@ static struct failure bear(struct start *start, struct guest *guest) {
     unlink("exit"); // of an earlier life
     if ((guest->listener = listen_at("guard.sock")) < 0) return clone_failure(1);
     if (!open_log(start)) return clone_failure(2);
-    if (!make_pipes(start, guest, standard) || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) return clone_failure(3);
+    if (!make_pipes(start, guest, standard)) return clone_failure(3);
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) return clone_failure(3);
     guard_end = pair[0];
     stage_end = pair[1];
     current = start;
@@ -161,22 +183,25 @@ static void take_terminal(struct msghdr *letter, struct guest *guest) {
     if (!head || head->cmsg_type != SCM_RIGHTS || guest->output[0] >= 0) return;
     memcpy(&guest->output[0], CMSG_DATA(head), sizeof(int));
     fcntl(guest->output[0], F_SETFL, O_RDWR | O_NONBLOCK);
-    guest->peer = ioctl(guest->output[0], TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC); // held, so that no end of file comes early
+    // The other side is held as well, so that no end of file comes while the guest has closed it for a moment.
+    guest->peer = ioctl(guest->output[0], TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
     guest->input = guest->output[0];
 }
 
-// Reads the stage's news until its execve closes the socket. A stage that ends without being ready was killed.
+// Reads the stage's news until its execve closes the socket, or until it is prepared. A stage that ends without being ready was killed.
 static struct failure await_stage(struct guest *guest, int flags) {
     bool ready = false;
     for (;;) {
         struct stage_message message;
         union { struct cmsghdr head; char bytes[CMSG_SPACE(sizeof(int))]; } control;
         struct iovec part = {&message, sizeof message};
-        struct msghdr letter = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+        struct msghdr letter = {
+            .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
         ssize_t got = recvmsg(guard_end, &letter, MSG_CMSG_CLOEXEC | flags);
-        if (got < 0 && (errno == EINTR || errno == ECONNRESET)) continue; // reset: it left without reading; its words are there still
+        if (got < 0 && (errno == EINTR || errno == ECONNRESET)) continue; // reset: it left, but its words are still there
         if (got != sizeof message) return (struct failure){ready ? 0 : ECHILD, IN_STAGE, 0};
         if (message.news == FAILED) return (struct failure){message.error, IN_STAGE, message.step};
+        if (message.news == PREPARED) return (struct failure){0, IN_STAGE, 0};
         if (message.news == READY) ready = true;
         if (message.news == TERMINAL_OPENED) take_terminal(&letter, guest);
     }
@@ -205,28 +230,89 @@ static struct start *keep_fields(u8 *payload, size_t length, struct start *start
     return start;
 }
 
-void become_guard(int connection, u32 tag, struct start *given, u8 *payload, size_t length) {
-    static struct start start;
-    static struct guest guest = {.pidfd = -1, .input = -1, .output = {-1, -1}, .peer = -1, .listener = -1};
+static struct start start;
+static struct guest newborn = {.pidfd = -1, .input = -1, .output = {-1, -1}, .peer = -1, .listener = -1};
+
+static bool receive(int connection, void *to, size_t size) {
+    for (size_t got = 0; got < size;) {
+        ssize_t more = recv(connection, (u8 *)to + got, size - got, 0);
+        if (more < 0 && errno == EINTR) continue;
+        if (more <= 0) return false;
+        got += (size_t)more;
+    }
+    return true;
+}
+
+// Waits for the GO of a prepared guest. A connection that ends, and a stage that does, end the guard: it was nobody's yet.
+static u8 *await_go(int connection, struct frame *frame) {
+    struct pollfd polls[2] = {{connection, POLLIN, 0}, {newborn.pidfd, POLLIN, 0}};
+    while (poll(polls, 2, -1) < 0 && errno == EINTR) {}
+    u8 *payload = MAP_FAILED;
+    if (!polls[1].revents && receive(connection, frame, sizeof *frame) && frame->kind == GO && frame->length > 0 && frame->length <= MOST_PAYLOAD)
+        payload = mmap(NULL, frame->length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (payload == MAP_FAILED || !receive(connection, payload, frame->length))
+        give_up(&newborn, connection, frame->tag, (struct failure){ECANCELED, REFUSED, 0});
+    return payload;
+}
+
+// The streams of a prepared guest are pipes; what it does not want of them goes.
+static void choose_streams(void) {
+    if (!(start.flags & STDIN_OPEN) || (start.flags & TERMINAL)) {
+        close(newborn.input);
+        newborn.input = -1;
+    }
+    for (int i = 0; i < 2 && (start.flags & TERMINAL); i++) {
+        close(newborn.output[i]);
+        newborn.output[i] = -1;
+    }
+}
+
+static struct failure go(void) {
+    struct cursor *rest = &start.stage.steps;
+    set_title(start.title);
+    if (!open_log(&start)) return clone_failure(2);
+    struct failure failure = run_program(&start.before, PROGRAM, 0);
+    if (failure.error) return failure;
+    choose_streams();
+    if (send(guard_end, rest->at - 4, (size_t)(rest->end - rest->at) + 4, MSG_NOSIGNAL) < 0) return clone_failure(3);
+    note_start(&newborn);
+    return await_stage(&newborn, 0);
+}
+
+static struct failure begin(void) {
+    struct failure failure = run_program(&start.before, PROGRAM, 0);
+    if (failure.error) return failure;
+    failure = bear(&start, &newborn);
+    if (failure.error && newborn.pid > 0) { // the stage's own failure explains the guard's better
+        struct failure earlier = await_stage(&newborn, MSG_DONTWAIT);
+        if (earlier.error && earlier.error != ECHILD) failure = earlier;
+    }
+    if (failure.error) return failure;
+    send(guard_end, "", 1, MSG_NOSIGNAL);
+    note_start(&newborn);
+    return await_stage(&newborn, 0);
+}
+
+void become_guard(int connection, const struct frame *given_frame, struct start *given, u8 *payload) {
+    struct frame frame = *given_frame;
     start = *given;
-    guest.start = &start;
+    prepares = frame.kind == PREPARE;
     setsid();
     dup2(0, 2);
     handle_signals(SIG_IGN);
     set_title(start.title);
-    struct failure failure = run_program(&start.before, PROGRAM, 0);
-    if (failure.error) give_up(&guest, connection, tag, failure);
-    failure = bear(&start, &guest);
-    if (failure.error && guest.pid > 0) { // the stage's own failure explains the guard's better
-        struct failure earlier = await_stage(&guest, MSG_DONTWAIT);
-        if (earlier.error && earlier.error != ECHILD) failure = earlier;
+    struct failure failure = begin();
+    if (!failure.error && prepares) {
+        struct timeval forever = {0};
+        setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &forever, sizeof forever);
+        send_result(connection, frame.tag, failure, newborn.pid);
+        munmap(payload, frame.length);
+        payload = await_go(connection, &frame);
+        struct cursor cursor = {payload, payload + frame.length, false};
+        failure = decode_start(&cursor, &start) ? go() : (struct failure){EBADMSG, REFUSED, 0};
     }
-    if (failure.error) give_up(&guest, connection, tag, failure);
-    send(guard_end, "", 1, MSG_NOSIGNAL);
-    note_start(&guest);
-    failure = await_stage(&guest, 0);
-    if (failure.error) give_up(&guest, connection, tag, failure);
-    send_result(connection, tag, failure, guest.pid); // where nobody listens any more, the guest lives on all the same
+    if (failure.error) give_up(&newborn, connection, frame.tag, failure);
+    send_result(connection, frame.tag, failure, newborn.pid); // where nobody listens any more, the guest lives on all the same
     release(&outputs);
-    live_as_guard(guest.start = keep_fields(payload, length, &start), &guest);
+    live_as_guard(keep_fields(payload, frame.length, &start), &newborn);
 }

@@ -1,5 +1,5 @@
-// unpack: reads a tar stream into the current directory of a process that its program has already confined, so that names can be
-// resolved as they are; still no final symbolic link is ever followed, and ".." is refused.
+// unpack: reads a tar stream into the current directory of a process that its program has already confined, so that
+// names can be resolved as they are; still no final symbolic link is ever followed, and ".." is refused.
 #include "tar.h"
 #include <dirent.h>
 #include <errno.h>
@@ -49,6 +49,10 @@ static _Noreturn void refuse(int error, const char *why) {
     fail_archive("unpack", entry.path[0] ? entry.path : "the archive", error, why);
 }
 
+static _Noreturn void malformed(const char *why) {
+    refuse(EBADMSG, why);
+}
+
 static void check(bool good) {
     if (!good) refuse(errno, NULL);
 }
@@ -64,7 +68,8 @@ u32 tar_checksum(const struct tar_header *header) {
 // Extended attributes that travel in archives; overlay's own never do.
 bool xattr_travels(const char *name) {
     if (strncmp(name, "user.overlay.", 13) == 0) return false;
-    return strncmp(name, "user.", 5) == 0 || strcmp(name, "security.capability") == 0 || strncmp(name, "system.posix_acl_", 17) == 0;
+    if (strncmp(name, "user.", 5) == 0 || strncmp(name, "system.posix_acl_", 17) == 0) return true;
+    return strcmp(name, "security.capability") == 0;
 }
 
 void raise_descriptor_limit(void) {
@@ -99,7 +104,7 @@ static bool take_block(u8 *to) {
     for (u8 *bytes; have < BLOCK;) {
         size_t some = take_some(&bytes, BLOCK - have);
         if (some == 0 && have == 0) return false;
-        if (some == 0) refuse(EBADMSG, "the archive is cut off");
+        if (some == 0) malformed("the archive is cut off");
         memcpy(to + have, bytes, some);
         have += some;
     }
@@ -111,7 +116,7 @@ static void take_content(i64 size, int file, u8 *to) {
     i64 padded = (size + BLOCK - 1) / BLOCK * BLOCK;
     for (u8 *bytes; padded > 0;) {
         size_t some = take_some(&bytes, padded < TAR_BUFFER ? (size_t)padded : TAR_BUFFER);
-        if (some == 0) refuse(EBADMSG, "the archive is cut off");
+        if (some == 0) malformed("the archive is cut off");
         size_t content = size < (i64)some ? (size_t)size : some;
         if (file >= 0 && content > 0) check(write_all(file, bytes, content));
         if (to) memcpy(to, bytes, content), to += content;
@@ -129,7 +134,8 @@ static i64 number(const char *text, size_t length) {
         bool negative = (u8)text[0] & 0x40;
         if (negative) value |= ~0x3FULL;
         for (size_t i = 1; i < length; i++) {
-            if ((i64)value >= (i64)1 << 55 || (i64)value < -((i64)1 << 55)) refuse(EBADMSG, "a number in its header is too large");
+            if ((i64)value >= (i64)1 << 55 || (i64)value < -((i64)1 << 55))
+                malformed("a number in its header is too large");
             value = value << 8 | (u8)text[i];
         }
         return (i64)value;
@@ -137,7 +143,8 @@ static i64 number(const char *text, size_t length) {
     size_t at = 0;
     while (at < length && text[at] == ' ') at++;
     for (value = 0; at < length && text[at] >= '0' && text[at] <= '7'; at++) value = value << 3 | (u64)(text[at] - '0');
-    if (at < length && text[at] != 0 && text[at] != ' ') refuse(EBADMSG, "a number in its header is malformed; it may be no tar archive");
+    if (at < length && text[at] != 0 && text[at] != ' ')
+        malformed("a number in its header is malformed; it may be no tar archive");
     return (i64)value;
 }
 #define NUMBER(field) number(header->field, sizeof header->field)
@@ -154,15 +161,15 @@ static i64 decimal(const u8 *at, const u8 *end, i64 *nanoseconds) {
     bool negative = at < end && *at == '-';
     i64 value = 0, unit = 100000000;
     if (negative) at++;
-    if (at == end) refuse(EBADMSG, "a number in its pax header is malformed");
+    if (at == end) malformed("a number in its pax header is malformed");
     for (; at < end && *at >= '0' && *at <= '9'; at++) {
-        if (value > INT64_MAX / 10 - 10) refuse(EBADMSG, "a number in its pax header is too large");
+        if (value > INT64_MAX / 10 - 10) malformed("a number in its pax header is too large");
         value = value * 10 + (*at - '0');
     }
     if (nanoseconds) *nanoseconds = 0;
     if (nanoseconds && at < end && *at == '.')
         for (at++; at < end && *at >= '0' && *at <= '9'; at++, unit /= 10) *nanoseconds += (*at - '0') * unit;
-    if (at != end) refuse(EBADMSG, "a number in its pax header is malformed");
+    if (at != end) malformed("a number in its pax header is malformed");
     if (negative && nanoseconds && *nanoseconds > 0) return *nanoseconds = 1000000000 - *nanoseconds, -value - 1;
     return negative ? -value : value;
 }
@@ -174,12 +181,15 @@ static bool next_record(u8 **at, u8 *end, struct record *r) {
     u64 length = 0;
     u8 *start = *at, *digit = start;
     if (start >= end) return false;
-    for (; digit < end && *digit >= '0' && *digit <= '9' && length <= MOST_PAX; digit++) length = length * 10 + (*digit - '0');
-    u8 *equals = length < 5 || length > (u64)(end - start) || *digit != ' ' ? NULL : memchr(digit, '=', length - (size_t)(digit - start));
-    if (!equals || start[length - 1] != '\n') refuse(EBADMSG, "its pax header is malformed");
-    *r = (struct record){digit + 1, equals + 1, start + length - 1};
+    for (; digit < end && *digit >= '0' && *digit <= '9' && length <= MOST_PAX; digit++)
+        length = length * 10 + (*digit - '0');
+    if (length > (u64)(end - start) || digit >= start + length || *digit != ' ')
+        malformed("its pax header is malformed");
+    u8 *stop = start + length, *equals = memchr(digit, '=', (size_t)(stop - digit));
+    if (!equals || stop[-1] != '\n' || equals == stop - 1) malformed("its pax header is malformed");
+    *r = (struct record){digit + 1, equals + 1, stop - 1};
     *equals = 0;
-    *at = start + length;
+    *at = stop;
     return true;
 }
 
@@ -201,8 +211,9 @@ static void apply_pax(void) {
 static void parse_header(const struct tar_header *header) {
     char name[sizeof header->prefix + sizeof header->name + 2], *at = name;
     bool posix = memcmp(header->magic, "ustar", 6) == 0;
-    if (number(header->checksum, sizeof header->checksum) != tar_checksum(header)) refuse(EBADMSG, "a checksum is wrong; it may be no tar archive");
-    size_t prefix = posix ? strnlen(header->prefix, sizeof header->prefix) : 0, length = strnlen(header->name, sizeof header->name);
+    if (NUMBER(checksum) != tar_checksum(header)) malformed("a checksum is wrong; it may be no tar archive");
+    size_t prefix = posix ? strnlen(header->prefix, sizeof header->prefix) : 0;
+    size_t length = strnlen(header->name, sizeof header->name);
     memcpy(at, header->prefix, prefix);
     if (prefix > 0) at[prefix++] = '/';
     memcpy(at + prefix, header->name, length);
@@ -229,9 +240,10 @@ static bool next_entry(void) {
         if (!take_block((u8 *)&header) || memcmp(&header, &zero, sizeof zero) == 0) return false;
         parse_header(&header);
         bool extension = entry.type == 'x' || entry.type == 'g' || entry.type == 'L' || entry.type == 'K';
-        if (extension && (entry.size < 0 || entry.size > MOST_PAX)) refuse(EBADMSG, "its extended header is larger than 1 MiB");
+        if (extension && (entry.size < 0 || entry.size > MOST_PAX))
+            malformed("its extended header is larger than 1 MiB");
         if (!extension) break;
-        if (entry.pax_length > 0 && entry.type != 'g') refuse(EBADMSG, "it has two extended headers");
+        if (entry.pax_length > 0 && entry.type != 'g') malformed("it has two extended headers");
         take_content(entry.size, -1, entry.type == 'g' ? NULL : pax);
         if (entry.type == 'x') entry.pax_length = (size_t)entry.size;
         if (entry.type == 'L') set_text(long_path, pax, (size_t)entry.size);
@@ -253,8 +265,8 @@ static void clean(char *path, bool may_be_root) {
     memmove(path, at, strlen(at) + 1);
     for (size_t length = strlen(path); length > 0 && path[length - 1] == '/'; length--) path[length - 1] = 0;
     for (at = path; *at; at += strcspn(at, "/"), at += *at == '/')
-        if (at[0] == '.' && at[1] == '.' && (at[2] == '/' || at[2] == 0)) refuse(EBADMSG, "a path in it holds \"..\"");
-    if (*path == 0 && !may_be_root) refuse(EBADMSG, "it has an entry without a name");
+        if (at[0] == '.' && at[1] == '.' && (at[2] == '/' || at[2] == 0)) malformed("a path in it holds \"..\"");
+    if (*path == 0 && !may_be_root) malformed("it has an entry without a name");
     if (*path == 0) strcpy(path, ".");
 }
 
@@ -272,21 +284,23 @@ static void remove_tree(int parent, const char *name) {
     DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
     check(directory);
     for (struct dirent *one; (one = readdir(directory));) {
-        if (strcmp(one->d_name, ".") == 0 || strcmp(one->d_name, "..") == 0 || unlinkat(fd, one->d_name, 0) == 0) continue;
-        remove_tree(fd, one->d_name);
+        if (strcmp(one->d_name, ".") == 0 || strcmp(one->d_name, "..") == 0) continue;
+        if (unlinkat(fd, one->d_name, 0) < 0) remove_tree(fd, one->d_name);
     }
     closedir(directory);
     check(unlinkat(parent, name, AT_REMOVEDIR) == 0);
 }
 
-// After a failed creation: makes way for another try. What stands there is replaced, as layers want, unless kinds are to be kept.
+// After a failed creation: makes way for another try. What stands there is replaced, as layers want, unless kinds are
+// to be kept.
 static void make_way(void) {
     struct stat status;
     if (errno == ENOENT) return make_parents();
     if (errno != EEXIST) refuse(errno, NULL);
     check(lstat(entry.path, &status) == 0);
     if ((flags & KEEP_KINDS) && S_ISDIR(status.st_mode) != (entry.type == '5'))
-        refuse(EEXIST, entry.type == '5' ? "a directory cannot replace what is none" : "only a directory can replace a directory");
+        refuse(EEXIST, entry.type == '5' ? "a directory cannot replace what is none"
+                                         : "only a directory can replace a directory");
     if (S_ISDIR(status.st_mode)) remove_tree(AT_FDCWD, entry.path);
     else check(unlink(entry.path) == 0);
 }
@@ -367,7 +381,8 @@ static void finish(int fd) {
     }
 }
 
-// OCI's ".wh.NAME" becomes overlay's character device 0/0, ".wh..wh..opq" its mark of an opaque directory. False: the entry is none.
+// OCI's ".wh.NAME" becomes overlay's character device 0/0, ".wh..wh..opq" its mark of an opaque directory. False: the
+// entry is none.
 static bool unpack_whiteout(void) {
     char *slash = strrchr(entry.path, '/'), *name = slash ? slash + 1 : entry.path, *hidden = name + 4;
     if (!(flags & WHITEOUTS_IN) || strncmp(name, ".wh.", 4) != 0) return false;
@@ -378,7 +393,8 @@ static bool unpack_whiteout(void) {
         const char *directory = entry.path[0] ? entry.path : ".";
         check(lsetxattr(directory, "trusted.overlay.opaque", "y", 1, 0) == 0);
     } else if (strncmp(hidden, ".wh.", 4) != 0) {
-        if (*hidden == 0 || strcmp(hidden, ".") == 0 || strcmp(hidden, "..") == 0) refuse(EBADMSG, "it is a whiteout of nothing");
+        if (*hidden == 0 || strcmp(hidden, ".") == 0 || strcmp(hidden, "..") == 0)
+            malformed("it is a whiteout of nothing");
         memmove(name, hidden, strlen(hidden) + 1);
         entry.type = '3';
         entry.mode = 0;
@@ -392,12 +408,13 @@ static void check_entry(void) {
     if (entry.type == 0 || entry.type == '7') entry.type = '0';
     if (entry.type == '0' && entry.path[0] && entry.path[strlen(entry.path) - 1] == '/') entry.type = '5';
     if (entry.type < '0' || entry.type > '6') refuse(ENOTSUP, "entries of its type are not supported");
-    if (entry.size < 0 || entry.size > (i64)1 << 60) refuse(EBADMSG, "its size is out of range");
-    if (entry.uid < 0 || entry.uid >= UINT32_MAX || entry.gid < 0 || entry.gid >= UINT32_MAX) refuse(EBADMSG, "its owner is out of range");
+    if (entry.size < 0 || entry.size > (i64)1 << 60) malformed("its size is out of range");
+    if (entry.uid < 0 || entry.uid >= UINT32_MAX) malformed("its owner is out of range");
+    if (entry.gid < 0 || entry.gid >= UINT32_MAX) malformed("its group is out of range");
     if (entry.type != '0') entry.size = 0; // no content follows, whatever the header says
     clean(entry.path, entry.type == '5');
     if (entry.type == '1') clean(entry.link, false);
-    if (entry.type == '2' && entry.link[0] == 0) refuse(EBADMSG, "it is a symbolic link to nothing");
+    if (entry.type == '2' && entry.link[0] == 0) malformed("it is a symbolic link to nothing");
 }
 
 static long unpack_all(i64 most_bytes, i64 most_entries) {
@@ -405,7 +422,8 @@ static long unpack_all(i64 most_bytes, i64 most_entries) {
     for (; next_entry(); entries++) {
         check_entry();
         if (most_entries > 0 && entries >= most_entries) refuse(EFBIG, "the archive has more entries than it may");
-        if (most_bytes > 0 && entry.size > most_bytes - bytes) refuse(EFBIG, "the archive holds more bytes than it may");
+        if (most_bytes > 0 && entry.size > most_bytes - bytes)
+            refuse(EFBIG, "the archive holds more bytes than it may");
         bytes += entry.size;
         if (unpack_whiteout()) continue;
         int fd = make_entry(makedev((unsigned)entry.major, (unsigned)entry.minor));

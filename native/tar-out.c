@@ -1,4 +1,5 @@
-// pack: writes a file or a tree as a tar stream in DATA frames, entries sorted by name, so that the same tree gives the same bytes.
+// pack: writes a file or a tree as a tar stream in DATA frames, entries sorted by name, so that the same tree gives the
+// same bytes.
 #include "tar.h"
 #include <dirent.h>
 #include <errno.h>
@@ -207,13 +208,15 @@ static void put_symlink(int parent, const char *name, const struct stat *status)
 
 static char *extend_path(const char *name) {
     char *end = path + strlen(path);
-    if ((size_t)(end - path) + strlen(name) + 1 > MOST_PATH) fail_archive("pack", path, ENAMETOOLONG, "a path in it is longer than 4096 bytes");
+    if ((size_t)(end - path) + strlen(name) + 1 > MOST_PATH)
+        fail_archive("pack", path, ENAMETOOLONG, "a path in it is longer than 4096 bytes");
     strcpy(end, name);
     return end;
 }
 
 static void put_whiteout(const struct stat *status, const char *name) {
-    struct stat empty = {.st_mode = S_IFREG, .st_mtim = status->st_mtim, .st_uid = status->st_uid, .st_gid = status->st_gid};
+    struct stat empty = {
+        .st_mode = S_IFREG, .st_mtim = status->st_mtim, .st_uid = status->st_uid, .st_gid = status->st_gid};
     char *end = extend_path(".wh.");
     extend_path(name);
     put_entry(&empty, '0', NULL, -1);

@@ -1,4 +1,5 @@
-// The tar format (POSIX.1-2017 pax, "ustar Interchange Format") and how an archive's reader or writer gives up: with a sentence.
+// The tar format (POSIX.1-2017 pax, "ustar Interchange Format") and how an archive's reader or writer gives up: with a
+// sentence.
 #pragma once
 #include "composite.h"
 #include <setjmp.h>
@@ -8,8 +9,8 @@ enum unpack_flag { WHITEOUTS_IN = 1, KEEP_KINDS = 2, NO_OWNERS = 4, SYNC = 16 };
 enum pack_flag { WHITEOUTS_OUT = 1, NAMED = 2, ONE_FILE_SYSTEM = 4, HARD_LINKS = 8, NANOSECONDS = 32 };
 
 struct tar_header {
-    char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], checksum[8], type, link[100], magic[8], user[32], group[32],
-        major[8], minor[8], prefix[155], padding[12];
+    char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], checksum[8], type, link[100];
+    char magic[8], user[32], group[32], major[8], minor[8], prefix[155], padding[12];
 };
 
 extern jmp_buf archive_failed;

@@ -1,4 +1,5 @@
-// Small tools instead of stdio: text into buffers, whole writes, growing buffers, frames under a lock, Unix sockets by long paths.
+// Small tools instead of stdio: text into buffers, whole writes, growing buffers, frames under a lock, Unix sockets by
+// long paths.
 #include "keeper.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -94,7 +95,8 @@ void release(struct buffer *b) {
     *b = (struct buffer){0};
 }
 
-// A listening Unix socket at path, mode 0600, for this process's owner only. A path beyond sun_path goes through its directory's descriptor.
+// A listening Unix socket at path, mode 0600, for this process's owner only. A path beyond sun_path goes through its
+// directory's descriptor.
 int listen_at(const char *path) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     const char *slash = strrchr(path, '/');

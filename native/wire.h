@@ -1,5 +1,5 @@
-// The wire of docs/keeper.md: frames, programs and starts. Programs are never copied: they are checked once as bytes (decode.c) and
-// then read again, step by step, while they run.
+// The wire of docs/keeper.md: frames, programs and starts. Programs are never copied: they are checked once as bytes
+// (decode.c) and then read again, step by step, while they run.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@ typedef uint64_t u64;
 typedef int64_t i64;
 
 enum { PROTOCOL = 1, MOST_PAYLOAD = 8 << 20, MOST_OUT = 1 << 20, MOST_TEXT = 4096, REGISTERS = 32, ARGUMENTS = 6 };
-enum frame_kind { HELLO = 0, RUN = 1, FORK = 2, START = 3, RESULT = 16, DATA = 17 };
+enum frame_kind { HELLO = 0, RUN = 1, FORK = 2, START = 3, PREPARE = 4, GO = 5, RESULT = 16, DATA = 17 };
 enum phase { REFUSED, PROGRAM, CLONE, AFTER, IN_STAGE };
 enum argument_type { INTEGER, STRING, BYTES, REGISTER, OUT, PATCHED, LIST, TEXT };
 enum place { ANYWHERE = 1, CHILD = 2, STAGE = 3 }; // where a call may stand: a RUN is ANYWHERE, a FORK or guard CHILD

@@ -1,5 +1,6 @@
-// What the fuzzers run: the decoder of programs and starts, and the reader of tar archives. The first byte of an input chooses.
-// With clang: -fsanitize=fuzzer,address,undefined and no standalone.c. The process must be in a root of its own: archives write files.
+// What the fuzzers run: the decoder of programs and starts, and the reader of tar archives. The first byte of an input
+// chooses. With clang: -fsanitize=fuzzer,address,undefined and no standalone.c. The process must be in a root of its
+// own: archives write files.
 #include "../composite.h"
 #include <fcntl.h>
 #include <ftw.h>

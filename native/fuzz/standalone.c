@@ -1,5 +1,6 @@
-// Feeds fuzz.c with mutated seeds where there is no libFuzzer: standalone SECONDS RANDOM-SEED FILE... (as root: it mounts a root of its
-// own). Prints how many inputs it tried; an input that breaks something is left in the file "crash" of the directory it started in.
+// Feeds fuzz.c with mutated seeds where there is no libFuzzer: standalone SECONDS RANDOM-SEED FILE... (as root: it
+// mounts a root of its own). Prints how many inputs it tried; an input that breaks something is left in the file
+// "crash" of the directory it started in.
 #include "../keeper.h"
 #include <fcntl.h>
 #include <sched.h>
@@ -22,7 +23,8 @@ static u32 pick(u32 below) {
 }
 
 static size_t mutate(int count) {
-    static const u32 edges[] = {0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, 511, 512, 513, 1 << 20};
+    static const u32 edges[] = {0,          1,          0x7f, 0x80, 0xff, 0x7fff, 0xffff, 0x7fffffff,
+                                0x80000000, 0xffffffff, 511,  512,  513,  1 << 20};
     int seed = (int)pick((u32)count), other = (int)pick((u32)count);
     size_t length = lengths[seed];
     memcpy(input, seeds[seed], length);

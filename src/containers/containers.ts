@@ -11,18 +11,27 @@ import { killCgroup, waitFrozen } from '../cgroups/kill.ts';
 import { checkLimits, readHostCpus } from '../cgroups/limits.ts';
 import { wasOutOfMemory } from '../cgroups/usage.ts';
 import { type Control, openAttachment, openControl, readExit } from '../kernel/guard.ts';
+import type { Connection } from '../networks/networks.ts';
 import type { Container, ContainerConfig, ContainerState, Resources, RestartPolicy, Size } from './container.ts';
 import { ContainerRecords } from './container-records.ts';
-import { checkName, createContainer } from './creation.ts';
+import { checkName, createContainer, describe, makeDirectories } from './creation.ts';
 import { parseDetachKeys } from './detach-keys.ts';
 import { exitCodeOf } from './exit-code.ts';
 import { cgroupOf, type Facilities, guestDirectory } from './facilities.ts';
 import { LateStream } from './late-stream.ts';
-import { removeFilesOf, removeRun } from './removal.ts';
+import { removeFilesOf, removeRun, sweep } from './removal.ts';
 import type { AttachOptions, StopOptions, WaitCondition, WaitResult } from './requests.ts';
 import { Restarts, wantsRestart } from './restarts.ts';
 import { exitOf, type Running } from './running.ts';
-import { joinNetwork, startOf } from './starting.ts';
+import { type Slot, Slots } from './slots.ts';
+import {
+  joinNetwork,
+  preparedStartOf,
+  remainingStartOf,
+  type StartOptions,
+  startOf,
+  writeNameFiles,
+} from './starting.ts';
 import { Waiting } from './waiting.ts';
 
 const defaultStopSeconds = 10;
@@ -35,6 +44,7 @@ interface PendingAttachment {
 
 export class Containers {
   readonly records: ContainerRecords;
+  readonly slots: Slots;
   readonly #facilities: Facilities;
   readonly #running = new Map<string, Running>();
   /** Containers of which a run may have left something outside of its namespaces. */
@@ -43,9 +53,22 @@ export class Containers {
   readonly #pending = new Map<string, PendingAttachment[]>();
   readonly #restarts = new Restarts((id) => this.#startAgain(id));
 
-  constructor(facilities: Facilities, database: DatabaseSync) {
+  /** Keeps up to `warmSlots` containers prepared. */
+  constructor(facilities: Facilities, database: DatabaseSync, warmSlots: number) {
     this.#facilities = facilities;
     this.records = new ContainerRecords(database);
+    this.slots = new Slots(facilities, warmSlots, {
+      copy: ({ config, imageId, name }, id) =>
+        describe(facilities, this.records, config, facilities.images.get(imageId), id, name),
+      makeDirectories: (container) => makeDirectories(facilities, container),
+      join: (container) => joinNetwork(facilities, container),
+      prepare: (container, connection) =>
+        facilities.kernel.prepare(preparedStartOf(facilities, this.records, container, connection)),
+      erase: async (container) => {
+        await this.#clean(container, guestDirectory(facilities, container.id));
+        await removeFilesOf(facilities, container);
+      },
+    });
   }
 
   list(): readonly Container[] {
@@ -60,7 +83,8 @@ export class Containers {
     config: ContainerConfig,
     name: string | undefined,
   ): Promise<{ id: string; warnings: readonly string[] }> {
-    const { container, warnings } = await createContainer(this.#facilities, this.records, config, name);
+    const { container, warnings } = await createContainer(this.#facilities, this.records, this.slots, config, name);
+    if (this.slots.has(container.id)) this.#unclean.add(container.id);
     this.#facilities.tell(container, 'create');
     return { id: container.id, warnings };
   }
@@ -95,14 +119,14 @@ export class Containers {
     this.#pending.delete(container.id);
     const directory = guestDirectory(this.#facilities, container.id);
     this.#unclean.add(container.id);
-    makeEmpty(directory);
+    const slot = await this.slots.use(container);
+    if (slot === undefined) makeEmpty(directory);
     try {
-      const connection = joinNetwork(this.#facilities, container);
-      const start = startOf(this.#facilities, this.records, container, connection, {
-        awaitClients: pending.length,
-        ...(size === undefined ? {} : { size }),
-      });
-      const { pid } = await this.#facilities.kernel.start(start);
+      const options = { awaitClients: pending.length, ...(size === undefined ? {} : { size }) };
+      const { pid, connection } =
+        slot === undefined
+          ? await this.#startPlainly(container, options)
+          : await this.#startWarm(container, slot, options);
       const joined = pending.map(({ options, stream }) => joinGuard(directory, options, stream));
       const control = await openControl(directory);
       await Promise.all(joined);
@@ -114,12 +138,34 @@ export class Containers {
       });
       this.#facilities.tell(started, 'start');
       this.#watch(started, { pid, directory, control });
+      this.slots.refill(started);
     } catch (error) {
       for (const { stream } of pending) stream.abandon();
       await this.#clean(container, directory);
       this.#recordFailure(container, error);
       throw error;
     }
+  }
+
+  async #startPlainly(
+    container: Container,
+    options: StartOptions,
+  ): Promise<{ pid: number; connection: Connection | undefined }> {
+    const connection = joinNetwork(this.#facilities, container);
+    const start = startOf(this.#facilities, this.records, container, connection, options);
+    const { pid } = await this.#facilities.kernel.start(start);
+    return { pid, connection };
+  }
+
+  async #startWarm(
+    container: Container,
+    slot: Slot,
+    options: StartOptions,
+  ): Promise<{ pid: number; connection: Connection | undefined }> {
+    const { prepared, connection } = slot;
+    if (connection !== undefined) writeNameFiles(container, connection, this.#facilities.networks.hostGateway);
+    await prepared.go(remainingStartOf(this.#facilities, container, options));
+    return { pid: prepared.pid, connection };
   }
 
   #recordFailure(container: Container, error: unknown): void {
@@ -335,6 +381,7 @@ export class Containers {
         await this.#killAll(container, running);
       }
       await this.#running.get(id)?.cleaned;
+      await this.slots.discard(id);
       await this.#erase(this.get(id), options.volumes);
     });
   }
@@ -419,6 +466,7 @@ export class Containers {
 
   /** Finds all guests again after a start of the daemon: takes up those that run, puts on record what ended, finishes removals. */
   async recover(): Promise<void> {
+    await sweep(this.#facilities, new Set(this.list().map(({ id }) => id)));
     await Promise.all(this.list().map((container) => this.#recoverOne(container)));
   }
 

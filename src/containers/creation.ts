@@ -13,6 +13,7 @@ import type { ContainerRecords } from './container-records.ts';
 import { containerDirectory, type Facilities } from './facilities.ts';
 import { createName } from './names.ts';
 import { copyImageContent, layerPaths } from './roots.ts';
+import type { Slots } from './slots.ts';
 
 const nameShape = /^\/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 
@@ -20,30 +21,38 @@ const nameShape = /^\/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 export async function createContainer(
   facilities: Facilities,
   records: ContainerRecords,
+  slots: Slots,
   config: ContainerConfig,
   askedName: string | undefined,
 ): Promise<{ container: Container; warnings: readonly string[] }> {
   const image = facilities.images.get(config.image);
-  const id = createId();
   const { hierarchies } = facilities;
   const { limits, warnings } = checkLimits(config.resources, hierarchies, readHostCpus(hierarchies));
   const possible = { ...config, resources: limits };
-  const container = describe(facilities, records, possible, image, id, chooseName(records, askedName, id));
-  records.insert(container);
+  const name = chooseName(records, askedName);
+  const draft = describe(facilities, records, possible, image, createId(), name);
+  const slot = slots.take(draft);
+  const container = slot === undefined ? draft : describe(facilities, records, possible, image, slot, name);
   try {
-    const directory = containerDirectory(facilities, id);
-    mkdirSync(directory, { recursive: true, mode: 0o710 });
-    makeUpper(container);
+    records.insert(container);
+    if (slot === undefined) makeDirectories(facilities, container);
     const mountPoints = await resolveMounts(facilities, records, container, image);
-    return { container: mountPoints.length === 0 ? container : records.update(id, { mountPoints }), warnings };
+    return {
+      container: mountPoints.length === 0 ? container : records.update(container.id, { mountPoints }),
+      warnings,
+    };
   } catch (error) {
-    await discard(facilities, records, container);
+    await slots.discard(container.id);
+    rmSync(containerDirectory(facilities, container.id), { recursive: true, force: true });
+    records.remove(container.id);
     throw error;
   }
 }
 
-/** The directories of the container's own changes; overlayfs shows the upper one's owner and mode as the root's. */
-function makeUpper({ upperDirectory, workDirectory, lowerDirectories }: Container): void {
+/** A container's directories. overlayfs shows the owner and mode of the upper one as the root's. */
+export function makeDirectories(facilities: Facilities, container: Container): void {
+  const { id, upperDirectory, workDirectory, lowerDirectories } = container;
+  mkdirSync(containerDirectory(facilities, id), { recursive: true, mode: 0o710 });
   mkdirSync(upperDirectory, { mode: 0o755 });
   mkdirSync(workDirectory, { mode: 0o755 });
   const { mode, uid, gid } = statSync(lowerDirectories[0]!);
@@ -51,21 +60,12 @@ function makeUpper({ upperDirectory, workDirectory, lowerDirectories }: Containe
   if (uid !== 0 || gid !== 0) chownSync(upperDirectory, uid, gid);
 }
 
-/** Takes back what createContainer made. */
-async function discard(facilities: Facilities, records: ContainerRecords, container: Container): Promise<void> {
-  rmSync(containerDirectory(facilities, container.id), { recursive: true, force: true });
-  records.remove(container.id);
-}
-
-function chooseName(records: ContainerRecords, asked: string | undefined, id: Id): string {
-  if (asked === undefined || asked === '') {
-    for (let attempt = 0; attempt < 8; attempt++) {
-      const name = createName(attempt);
-      if (records.findByName(name) === undefined) return name;
-    }
-    return shortId(id);
+function chooseName(records: ContainerRecords, asked: string | undefined): string {
+  if (asked !== undefined && asked !== '') return checkName(records, asked);
+  for (let attempt = 0; ; attempt++) {
+    const name = createName(attempt);
+    if (records.findByName(name) === undefined) return name;
   }
-  return checkName(records, asked);
 }
 
 /** The name without its slash; throws in docker's words if it cannot be used. */

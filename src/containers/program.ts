@@ -8,11 +8,12 @@ import {
   MOVE_MOUNT_T_EMPTY_PATH,
   MS_BIND,
   MS_REC,
+  O_CLOEXEC,
   O_WRONLY,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
 } from '../kernel/constants.ts';
-import { type Program, type Register, Registers, type Start, step } from '../kernel/steps.ts';
+import { type Program, type Register, Registers, register, type Start, step } from '../kernel/steps.ts';
 import {
   type BindMount,
   closeStep,
@@ -23,7 +24,7 @@ import {
   openBindSource,
   placeBind,
 } from '../mounts/mount.ts';
-import { mountOverlay, openRoot } from '../mounts/overlay.ts';
+import { mountOverlay, openHow, openRoot } from '../mounts/overlay.ts';
 import { pivotRoot } from '../mounts/pivot.ts';
 import { cloneFlags, enterNamespaces, openNamespaces } from '../namespaces/namespaces.ts';
 import { maskSteps } from '../security/masks.ts';
@@ -46,26 +47,65 @@ export function programOf(spec: GuestSpec, guard: GuardSettings): Start {
     cgroup: cgroupRegister,
     before: [...spec.cgroup.create, ...openNamespaces(spec.namespaces)],
     after: spec.network.after,
-    stage: stageOf(spec),
+    stage: [...preparationOf(spec), ...completionOf(spec)],
   };
 }
 
-function stageOf(spec: GuestSpec): Program {
-  const registers = new Registers();
-  const root = registers.acquire();
+/** The first part of a start: all that does not depend on the process that will run. Its streams are pipes. */
+export function preparedProgramOf(spec: GuestSpec, guard: GuardSettings): Start {
+  const { terminal: _, ...start } = programOf(spec, guard);
+  return { ...start, stdin: 'open', stage: preparationOf(spec) };
+}
+
+/** The rest of a start that was prepared. */
+export function remainderOf(spec: RemainderSpec, guard: GuardSettings): Start {
+  return {
+    ...guard,
+    ...(spec.process.terminal === undefined ? {} : { terminal: spec.process.terminal }),
+    cloneFlags: 0,
+    before: [],
+    after: [],
+    stage: [...(guard.stdin === 'none' ? readNothing() : []), ...completionOf(spec)],
+  };
+}
+
+type RemainderSpec = Pick<GuestSpec, 'id' | 'hostname' | 'domainname' | 'process'>;
+
+const root = register(0);
+
+/** The stage's work up to the change of root. Leaves the root's descriptor in register 0. */
+function preparationOf(spec: GuestSpec): Program {
+  const registers = new Registers(1);
   return [
     step('umask', [0], 'clear the umask', { why: 'files get just the modes that are asked for' }),
     ...spec.cgroup.join,
     ...prepareProcess(spec.process),
     ...enterNamespaces(spec.namespaces),
     ...writeSysctls(spec.sysctls),
-    ...setNames(spec),
     ...buildRoot(spec, root, registers),
     step('await_guard', [], 'wait for the guard', { why: 'the guard puts the network’s end into this namespace' }),
     ...spec.network.stage,
     ...pivotRoot(root),
+  ];
+}
+
+/** The stage's work inside the new root, up to its program. */
+function completionOf(spec: RemainderSpec): Program {
+  const registers = new Registers(1);
+  return [
+    ...setNames(spec),
     ...(spec.process.terminal === undefined ? [] : openConsole(root, spec.process.terminal, registers)),
     ...becomeProcess(spec.process, { root, registers, sessionName: spec.id }),
+  ];
+}
+
+/** Standard input that is not wanted is /dev/null: the guest's own, as the host's is out of reach. */
+function readNothing(): Program {
+  const nothing = register(1);
+  return [
+    step('openat2', [AT_FDCWD, '/dev/null', openHow(O_CLOEXEC), 24], 'open "/dev/null"', { result: nothing }),
+    step('dup3', [nothing, 0, 0], 'make it standard input'),
+    closeStep(nothing),
   ];
 }
 
@@ -122,7 +162,7 @@ function writeSysctls(sysctls: Readonly<Record<string, string>>): Program {
   );
 }
 
-function setNames(spec: GuestSpec): Program {
+function setNames(spec: RemainderSpec): Program {
   const named = (call: 'sethostname' | 'setdomainname', name: string | undefined): Program =>
     name === undefined || name === ''
       ? []

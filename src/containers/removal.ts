@@ -1,13 +1,16 @@
 // What a container leaves on disk, and its removal. The usual container has written nothing: a few calls of the keeper
 // remove it; only what has content goes the slow way.
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { log } from '../base/log.ts';
 import { removeSteps } from '../cgroups/group.ts';
-import { removeCgroup } from '../cgroups/kill.ts';
+import { listGroups, removeCgroup } from '../cgroups/kill.ts';
 import { AT_FDCWD, errno } from '../kernel/constants.ts';
+import { openControl } from '../kernel/guard.ts';
 import { type Program, type Register, register, step } from '../kernel/steps.ts';
 import type { Container } from './container.ts';
-import { cgroupOf, containerDirectory, type Facilities } from './facilities.ts';
+import { cgroupOf, containerDirectory, type Facilities, guestDirectory } from './facilities.ts';
 
 const AT_REMOVEDIR = 0x200;
 
@@ -40,6 +43,35 @@ export async function removeFilesOf(facilities: Facilities, container: Container
     ...['upper', 'work/index', 'work/work', 'work', ''].map((name) => removeDirectory(`${directory}/${name}`)),
   ]);
   if (existsSync(directory)) await rm(directory, { recursive: true, force: true });
+}
+
+/** Removes what belongs to no container on record: slots and execs of a daemon that was killed. Running execs are left. */
+export async function sweep(facilities: Facilities, ids: ReadonlySet<string>): Promise<void> {
+  const { hierarchies, cgroupParent, stateDirectory } = facilities;
+  const directories = new Set([...ids].map((id) => guestDirectory(facilities, id)));
+  for (const directory of namesIn(`${facilities.runDirectory}/guests`))
+    if (!directories.has(directory)) await sweepGuard(directory);
+  for (const directory of namesIn(`${facilities.runDirectory}/execs`)) await sweepGuard(directory);
+  for (const name of listGroups(hierarchies, cgroupParent)) {
+    if (!ids.has(name))
+      await removeCgroup(hierarchies, `${cgroupParent}/${name}`).catch((error) =>
+        log('warn', 'Cannot remove a cgroup', { name, error }),
+      );
+  }
+  for (const directory of namesIn(`${stateDirectory}/containers`)) {
+    if (!ids.has(basename(directory))) await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** Removes a guard's directory unless one lives there. */
+async function sweepGuard(directory: string): Promise<void> {
+  const control = await openControl(directory);
+  control?.close();
+  if (control === undefined) await rm(directory, { recursive: true, force: true });
+}
+
+function namesIn(directory: string): string[] {
+  return existsSync(directory) ? readdirSync(directory).map((name) => `${directory}/${name}`) : [];
 }
 
 function removeFiles(paths: readonly string[]): Program {

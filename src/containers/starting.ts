@@ -11,13 +11,19 @@ import { type Accounts, type Identity, resolveUser } from '../rootfs/users.ts';
 import { RootView } from '../rootfs/view.ts';
 import type { Container, Size } from './container.ts';
 import type { ContainerRecords } from './container-records.ts';
-import { deviceAccessOf, specOf } from './default-spec.ts';
+import { deviceAccessOf, processOf, specOf } from './default-spec.ts';
 import { cgroupOf, type Facilities, guestDirectory } from './facilities.ts';
-import { cgroupRegister, programOf } from './program.ts';
+import type { GuestSpec } from './guest-spec.ts';
+import { cgroupRegister, type GuardSettings, preparedProgramOf, programOf, remainderOf } from './program.ts';
 import { overlayOf } from './roots.ts';
 
 const rotatedFiles = 1;
 const noNetwork = { after: [], stage: [] };
+
+export interface StartOptions {
+  readonly awaitClients: number;
+  readonly size?: Size;
+}
 
 /** The start of a container with its place in a network (undefined if it shares another container's). */
 export function startOf(
@@ -25,18 +31,51 @@ export function startOf(
   records: ContainerRecords,
   container: Container,
   connection: Connection | undefined,
-  options: { awaitClients: number; size?: Size },
+  options: StartOptions,
 ): Start {
-  const { config } = container;
-  const sized =
-    options.size === undefined ? container : { ...container, config: { ...config, terminalSize: options.size } };
+  const spec = lookUpSpec(facilities, records, sizedTo(container, options.size), connection);
+  return programOf(spec, guardOf(facilities, container, options));
+}
+
+/** The part of such a start that can be done before it is asked for. */
+export function preparedStartOf(
+  facilities: Facilities,
+  records: ContainerRecords,
+  container: Container,
+  connection: Connection | undefined,
+): Start {
+  const spec = lookUpSpec(facilities, records, container, connection);
+  const { log: _, ...guard } = guardOf(facilities, container, { awaitClients: 0 });
+  return preparedProgramOf(spec, guard);
+}
+
+/** The rest of it. */
+export function remainingStartOf(facilities: Facilities, container: Container, options: StartOptions): Start {
+  const process = processOf(sizedTo(container, options.size), {
+    identity: identityOf(container, container.user),
+    availableCapabilities: facilities.availableCapabilities,
+  });
+  const { id, hostname, config } = container;
+  return remainderOf({ id, hostname, domainname: config.domainname, process }, guardOf(facilities, container, options));
+}
+
+function sizedTo(container: Container, size: Size | undefined): Container {
+  return size === undefined ? container : { ...container, config: { ...container.config, terminalSize: size } };
+}
+
+function lookUpSpec(
+  facilities: Facilities,
+  records: ContainerRecords,
+  container: Container,
+  connection: Connection | undefined,
+): GuestSpec {
   const cgroup = cgroupOf(facilities, container);
-  const spec = specOf(sized, {
+  return specOf(container, {
     overlay: overlayOf(facilities, container),
     identity: identityOf(container, container.user),
     hierarchies: facilities.hierarchies,
     cgroup: {
-      create: createSteps(facilities.hierarchies, cgroup, config.resources, {
+      create: createSteps(facilities.hierarchies, cgroup, container.config.resources, {
         directory: cgroupRegister,
         devices: deviceAccessOf(container),
       }),
@@ -47,23 +86,21 @@ export function startOf(
     availableCapabilities: facilities.availableCapabilities,
     initBinary: facilities.initBinary,
   });
-  return programOf(spec, {
+}
+
+function guardOf(facilities: Facilities, container: Container, options: StartOptions): GuardSettings {
+  const { log } = container.config;
+  return {
     title: `holm-guard ${container.id}`,
     directory: guestDirectory(facilities, container.id),
     stdin: stdinOf(container),
     ...(container.logPath === ''
       ? {}
-      : {
-          log: {
-            path: container.logPath,
-            maxBytes: config.log.maxBytes ?? 0,
-            maxFiles: config.log.maxFiles ?? rotatedFiles,
-          },
-        }),
+      : { log: { path: container.logPath, maxBytes: log.maxBytes ?? 0, maxFiles: log.maxFiles ?? rotatedFiles } }),
     spillDirectory: dirname(container.upperDirectory),
     awaitClients: options.awaitClients,
-    exitFiles: exitFiles(facilities.hierarchies, cgroup),
-  });
+    exitFiles: exitFiles(facilities.hierarchies, cgroupOf(facilities, container)),
+  };
 }
 
 function stdinOf({ config }: Container): Start['stdin'] {
@@ -89,7 +126,7 @@ export function networkOf({ config }: Container): string | undefined {
 }
 
 /** /etc/hostname, hosts and resolv.conf of a container with its own place in a network; others share their peer's. */
-function writeNameFiles(container: Container, connection: Connection, hostGateway: string): void {
+export function writeNameFiles(container: Container, connection: Connection, hostGateway: string): void {
   const { config } = container;
   const files = nameFiles(
     {

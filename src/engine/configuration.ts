@@ -55,6 +55,13 @@ const settings: readonly Setting[] = [
     sentence: 'Name of the cgroup that holds all guests',
   },
   {
+    name: 'warmSlots',
+    flag: 'warm-slots',
+    variable: 'HOLM_WARM_SLOTS',
+    byDefault: '2',
+    sentence: 'Most containers that are prepared before they are asked for',
+  },
+  {
     name: 'keeper',
     flag: 'keeper',
     variable: 'HOLM_KEEPER',
@@ -77,10 +84,12 @@ type SettingName =
   | 'bridge'
   | 'subnet'
   | 'cgroupParent'
+  | 'warmSlots'
   | 'keeper'
   | 'logLevel';
-export type Configuration = Readonly<Record<Exclude<SettingName, 'logLevel'>, string>> & {
+export type Configuration = Readonly<Record<Exclude<SettingName, 'logLevel' | 'warmSlots'>, string>> & {
   readonly logLevel: LogLevel;
+  readonly warmSlots: number;
 };
 
 /** Reads the configuration from flags, then variables, then defaults. Throws `invalid` on an unknown flag or value. */
@@ -95,7 +104,11 @@ export function readConfiguration(args: readonly string[], environment: NodeJS.P
   const logLevel = logLevels.find((level) => level === values.logLevel);
   if (logLevel === undefined)
     throw new HolmError('invalid', `Cannot use log level "${values.logLevel}": must be one of ${logLevels.join(', ')}`);
-  return { ...values, socketPath: values.socketPath || `${values.runDirectory}/holm.sock`, logLevel };
+  const warmSlots = Number(values.warmSlots);
+  if (!Number.isInteger(warmSlots) || warmSlots < 0 || warmSlots > 64) {
+    throw new HolmError('invalid', `Cannot keep "${values.warmSlots}" warm slots: must be a number from 0 to 64`);
+  }
+  return { ...values, warmSlots, socketPath: values.socketPath || `${values.runDirectory}/holm.sock`, logLevel };
 }
 
 /** The help of holmd: a line a setting. */

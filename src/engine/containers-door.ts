@@ -124,10 +124,10 @@ export class ContainersDoor {
     return exportRoot(this.#facilities, this.#containers.get(reference));
   }
   async statPath(reference: string, path: string): Promise<PathStat> {
-    return statPath(this.#facilities, this.#containers.get(reference), path);
+    return statPath(this.#facilities, await this.#ownRoot(reference), path);
   }
   async readArchive(reference: string, path: string): Promise<{ stat: PathStat; tar: Readable }> {
-    return readArchive(this.#facilities, this.#containers.get(reference), path);
+    return readArchive(this.#facilities, await this.#ownRoot(reference), path);
   }
   async writeArchive(
     reference: string,
@@ -135,7 +135,14 @@ export class ContainersDoor {
     tar: Readable,
     options: { noOverwriteDirNonDir: boolean; copyOwners: boolean },
   ): Promise<void> {
-    return writeArchive(this.#facilities, this.#containers.get(reference), path, tar, options);
+    return writeArchive(this.#facilities, await this.#ownRoot(reference), path, tar, options);
+  }
+
+  /** A container whose files are about to be looked at: a slot that has its root mounted must not stand in the way. */
+  async #ownRoot(reference: string): Promise<Container> {
+    const container = this.#containers.get(reference);
+    await this.#containers.slots.discard(container.id);
+    return container;
   }
 
   async commit(reference: string, options: CommitOptions): Promise<string> {

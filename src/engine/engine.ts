@@ -97,7 +97,10 @@ export class Engine implements AsyncDisposable {
         all()
           .filter((container) => container.imageId === id)
           .map((container) => ({ id: container.id, isRunning: isUp(container) })),
-      onEvent: (action, id, name) => events.emit({ type: 'image', action, actorId: id, attributes: { name } }),
+      onEvent: (action, id, name) => {
+        if (action === 'delete') void found.containers?.slots.forgetImage(id);
+        events.emit({ type: 'image', action, actorId: id, attributes: { name } });
+      },
     });
     const volumes = new Volumes(
       database,
@@ -125,13 +128,14 @@ export class Engine implements AsyncDisposable {
       availableCapabilities: readHostCapabilities(),
       tell: (container, action, attributes) => events.emit(containerEvent(container, action, attributes)),
     };
-    found.containers = new Containers(facilities, database);
+    found.containers = new Containers(facilities, database, configuration.warmSlots);
     const engine = new Engine({
       configuration,
       events,
       facilities,
       containers: found.containers,
       close: async () => {
+        await found.containers?.slots.close();
         await kernel.close();
         database.close();
       },

@@ -5,7 +5,7 @@ import { connect, type Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { HolmError } from '../base/error.ts';
 import { errnoName } from './constants.ts';
-import type { Fork, Kernel, Outcome } from './kernel.ts';
+import type { Fork, Kernel, Outcome, Prepared } from './kernel.ts';
 import type { Program, Register, Start } from './steps.ts';
 import {
   decodeResult,
@@ -126,6 +126,10 @@ class Keeper implements Kernel {
     return openFork(this.#socketPath, program);
   }
 
+  prepare(start: Start): Promise<Prepared> {
+    return openPrepared(this.#socketPath, start);
+  }
+
   async close(): Promise<void> {
     const gone = new Promise<void>((resolve) => {
       if (this.#child.exitCode !== null || this.#child.signalCode !== null) resolve();
@@ -172,6 +176,48 @@ function openFork(socketPath: string, program: Program): Fork {
   outcome.promise.catch((error: Error) => output.destroy(error));
   output.on('error', () => undefined);
   return { input: socket, output, outcome: outcome.promise, close: () => socket.destroy() };
+}
+
+/** Prepares a guest over a connection of its own, which its guard owns. */
+async function openPrepared(socketPath: string, first: Start): Promise<Prepared> {
+  const socket = connect({ path: socketPath });
+  let asked: { start: Start; answer: PromiseWithResolvers<Result> } | undefined;
+  const closed = Promise.withResolvers<void>();
+  const frames = new FrameReader((_tag, kind, payload) => {
+    if (kind === replyKinds.result) asked?.answer.resolve(decodeResult(payload));
+  });
+  const ask = async (kind: number, start: Start): Promise<Result> => {
+    const answer = Promise.withResolvers<Result>();
+    asked = { start, answer };
+    const payload = encodeStart(start);
+    socket.write(Buffer.concat([encodeHeader(payload.length, 1, kind), payload]));
+    const result = await answer.promise;
+    asked = undefined;
+    if (result.errno !== 0) throw stepError(result, programAt(start, result.phase));
+    return result;
+  };
+  socket.on('data', (chunk: Buffer) => frames.push(chunk));
+  socket.on('error', () => socket.destroy());
+  socket.on('close', () => {
+    closed.resolve();
+    asked?.answer.reject(new HolmError('unavailable', 'Cannot prepare a guest: its guard has left'));
+  });
+  const { pid } = await ask(requestKinds.prepare, first);
+  return {
+    pid,
+    get isWaiting() {
+      return !socket.destroyed && !socket.readableEnded;
+    },
+    go: async (start) => {
+      await ask(requestKinds.go, start);
+      socket.destroy();
+    },
+    close: async () => {
+      // Half-closed: the guard's own end of the connection tells that it has left.
+      socket.end();
+      await closed.promise;
+    },
+  };
 }
 
 function programAt(start: Start, phase: Result['phase']): Program {

@@ -31,5 +31,18 @@ export interface Kernel {
   fork(program: Program): Fork;
   /** Starts a guest under a new guard; gives the pid of its first process. Nothing is left of it after a failure. */
   start(start: Start): Promise<{ pid: number }>;
+  /** Begins a guest that is not known yet: all of `start` is done, and its stage waits. */
+  prepare(start: Start): Promise<Prepared>;
+  close(): Promise<void>;
+}
+
+/** A guest that waits to become someone (docs/keeper.md, "PREPARE and GO"). */
+export interface Prepared {
+  readonly pid: number;
+  /** Whether it still waits. */
+  readonly isWaiting: boolean;
+  /** Makes it the guest of this start; its clone flags, directory and cgroup are those of the preparation. Once only. */
+  go(start: Start): Promise<void>;
+  /** Ends it; resolves when nothing of it runs. */
   close(): Promise<void>;
 }

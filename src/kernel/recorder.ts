@@ -1,7 +1,7 @@
 // A Kernel that carries nothing out and remembers everything: for unit tests and for explain.
 
 import { PassThrough } from 'node:stream';
-import type { Fork, Kernel, Outcome } from './kernel.ts';
+import type { Fork, Kernel, Outcome, Prepared } from './kernel.ts';
 import type { Program, Start } from './steps.ts';
 
 export class Recorder implements Kernel {
@@ -25,6 +25,15 @@ export class Recorder implements Kernel {
   start(start: Start): Promise<{ pid: number }> {
     this.starts.push(start);
     return Promise.resolve({ pid: 1 });
+  }
+
+  prepare(start: Start): Promise<Prepared> {
+    this.starts.push(start);
+    const go = (rest: Start): Promise<void> => {
+      this.starts.push(rest);
+      return Promise.resolve();
+    };
+    return Promise.resolve({ pid: 1, isWaiting: true, go, close: () => Promise.resolve() });
   }
 
   close(): Promise<void> {

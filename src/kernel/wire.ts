@@ -5,7 +5,7 @@ import type { Arg, Program, Start, Step } from './steps.ts';
 
 export const protocolVersion = 1;
 export const frameHeaderBytes = 12;
-export const requestKinds = { run: 1, fork: 2, start: 3 } as const;
+export const requestKinds = { run: 1, fork: 2, start: 3, prepare: 4, go: 5 } as const;
 export const replyKinds = { hello: 0, result: 16, data: 17 } as const;
 
 export interface Result {

@@ -24,6 +24,10 @@ export class DrainingKernel implements Kernel {
     return { input, output, outcome, close: () => input.destroy() };
   }
 
+  prepare(): Promise<never> {
+    return Promise.reject(new Error('a draining kernel prepares nothing'));
+  }
+
   run(): Promise<Outcome> {
     return Promise.resolve(nothing);
   }

@@ -222,6 +222,15 @@ test('hostile archives get a sentence, and nothing is written outside', async (t
       '"y": its pax header is malformed',
     ],
     [
+      'a pax record whose digits are longer than it',
+      tar(
+        { name: 'a', pax: { comment: ' = '.repeat(100) } },
+        { name: 'x', type: 'x', data: '0000000007' },
+        { name: 'y' },
+      ),
+      '"y": its pax header is malformed',
+    ],
+    [
       'a pax record of length 0',
       tar({ name: 'x', type: 'x', data: '0 path=a\n' }, { name: 'y' }),
       '"y": its pax header is malformed',

@@ -1,6 +1,6 @@
 // `holm explain run`: what the kernel would be asked for this container, step by step and why; nothing is run.
 // POST /holm/explain with the body of containers/create, answered by an Explanation.
-import type { Explanation } from '../../api/backend.ts';
+import type { Explanation } from '../../engine/explain.ts';
 import type { Invocation } from '../command.ts';
 import { compileTemplate } from '../format/template.ts';
 import { createBody } from '../run/body.ts';
