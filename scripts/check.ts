@@ -16,6 +16,8 @@ interface Part {
   readonly argv: readonly string[];
   /** A few words for the line of a part that passed. */
   readonly tell?: (result: CommandResult) => string;
+  /** What to show of a part that failed; all of its output unless told. */
+  readonly explain?: (result: CommandResult) => string;
 }
 
 const parts: readonly Part[] = [
@@ -30,6 +32,7 @@ const parts: readonly Part[] = [
       'scripts/**/*.test.ts',
     ],
     tell: tellTests,
+    explain: explainTests,
   },
   { name: 'types', argv: [join(bin, 'tsc'), '-p', '.', '--pretty', 'false'] },
   { name: 'style', argv: [join(bin, 'biome'), 'ci', '--colors=off', '--max-diagnostics=50'] },
@@ -54,20 +57,34 @@ function compilers(): readonly string[] {
   return found.length > 0 ? found : ['cc'];
 }
 
-function countTests(text: string): CheckResult['unitTests'] {
+// From the lines of node's spec reporter.
+function countTests(text: string): TestCount {
   const count = (word: string): number => Number(new RegExp(`^ℹ ${word} (\\d+)$`, 'm').exec(text)?.[1] ?? 0);
-  return { passed: count('pass'), failed: count('fail') + count('cancelled'), skipped: count('skipped') };
+  const skipped = [...text.matchAll(/^ *﹣ (.*)$/gm)].map((match) => match[1] ?? '');
+  return { passed: count('pass'), failed: count('fail') + count('cancelled'), skipped };
 }
 
 function tellTests(result: CommandResult): string {
   const { passed, skipped } = countTests(result.stdout);
-  return `${passed} passed, ${skipped} skipped`;
+  return `${passed} passed, ${skipped.length} skipped`;
+}
+
+function explainTests(result: CommandResult): string {
+  const at = result.stdout.indexOf('✖ failing tests:');
+  return at < 0 ? result.output : `${result.stderr}${result.stdout.slice(at)}`;
+}
+
+interface TestCount {
+  readonly passed: number;
+  readonly failed: number;
+  /** Names, with reasons. */
+  readonly skipped: readonly string[];
 }
 
 export interface CheckResult {
   /** Names of the parts that failed. */
   readonly failed: readonly string[];
-  readonly unitTests: { readonly passed: number; readonly failed: number; readonly skipped: number };
+  readonly unitTests: TestCount;
 }
 
 /** Runs every part to its end. */
@@ -75,7 +92,7 @@ export async function check(): Promise<CheckResult> {
   const startedAt = performance.now();
   const waiting = [...parts];
   const failed: string[] = [];
-  let unitTests = { passed: 0, failed: 0, skipped: 0 };
+  let unitTests: TestCount = { passed: 0, failed: 0, skipped: [] };
   const worker = async (): Promise<void> => {
     for (let part = waiting.shift(); part !== undefined; part = waiting.shift()) {
       const result = await command(part.argv, { cwd: root, timeoutMs: 120_000 });
@@ -86,7 +103,8 @@ export async function check(): Promise<CheckResult> {
       );
       if (passed) continue;
       failed.push(part.name);
-      console.log(`\n${result.output.trim()}${result.timedOut ? '\n(ended after its time limit)' : ''}\n`);
+      const shown = part.explain?.(result) ?? result.output;
+      console.log(`\n${shown.trim()}${result.timedOut ? '\n(ended after its time limit)' : ''}\n`);
     }
   };
   await Promise.all(Array.from({ length: availableParallelism() }, worker));

@@ -3,6 +3,7 @@
 import { statSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { buildKeeper } from './build-keeper.ts';
+import { buildPrograms } from './build-programs.ts';
 import { command, output } from './command.ts';
 import { daemonPaths, findDaemon, projectRoot, startDaemon } from './daemon-process.ts';
 import { findProgram, installMissing } from './debian.ts';
@@ -17,6 +18,7 @@ try {
   requireRoot();
   await step('Debian packages', installPackages);
   await step('keeper', build);
+  await step('programs', makePrograms);
   await step('holmd', startUnlessRunning);
   await step(`image ${image}`, makeImage);
   await step('container, by holm', () => runContainer([`${projectRoot}/bin/holm`, '--host', dockerHost]));
@@ -45,6 +47,11 @@ async function build(): Promise<string> {
   const startedAt = Date.now();
   const path = await buildKeeper();
   return statSync(path).mtimeMs >= startedAt ? `built ${path}` : 'up to date';
+}
+
+async function makePrograms(): Promise<string> {
+  const paths = await buildPrograms();
+  return paths.map((path) => path.slice(projectRoot.length + 1)).join(', ');
 }
 
 async function startUnlessRunning(): Promise<string> {

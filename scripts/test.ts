@@ -8,6 +8,7 @@ import { dockerClient } from '../test/harness/docker-client.ts';
 import { busyboxImage } from '../test/harness/images.ts';
 import { settleLeftovers, takeSnapshot } from '../test/harness/leftovers.ts';
 import { buildKeeper } from './build-keeper.ts';
+import { buildPrograms } from './build-programs.ts';
 import { check } from './check.ts';
 import { installMissing } from './debian.ts';
 import { formatLine, formatSeconds, step } from './step.ts';
@@ -38,7 +39,7 @@ try {
   await step('docker client', dockerClient);
   await step('image busybox:test', busyboxImage);
   await runCheck();
-  await buildKeepers();
+  await build();
   const before = await takeSnapshot();
   await runGroups();
   await countTest('nothing is left behind on the host', async () => {
@@ -69,16 +70,18 @@ async function installPackages(): Promise<string> {
 async function runCheck(): Promise<void> {
   const { failed, unitTests } = await check();
   sum.passed += unitTests.passed;
-  sum.skipped += unitTests.skipped;
+  sum.skipped += unitTests.skipped.length;
+  sum.skips.push(...unitTests.skipped.map((name) => `unit tests: ${name}`));
   const others = failed.filter((part) => part !== 'unit tests');
   sum.failed += others.length + unitTests.failed;
   sum.failures.push(...failed.map((part) => `check: ${part}`));
 }
 
 // The sanitizers' libraries do not link statically; that keeper serves all but `--init`, which runs in the guest's root.
-async function buildKeepers(): Promise<void> {
+async function build(): Promise<void> {
   const options = ['-O1', '-g', '-fno-omit-frame-pointer', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
   await step('keeper', buildKeeper);
+  await step('programs', async () => (await buildPrograms()).join(', '));
   await step('keeper, sanitized', () => buildKeeper({ path: sanitizedKeeper, options }));
 }
 

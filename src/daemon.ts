@@ -9,12 +9,12 @@ import { describeConfiguration, readConfiguration } from './engine/configuration
 import { Engine } from './engine/engine.ts';
 
 process.title = 'holmd';
-if (process.argv.includes('--help')) {
-  process.stdout.write(describeConfiguration());
-  process.exit(0);
-}
 
-try {
+async function main(): Promise<void> {
+  if (process.argv.includes('--help')) {
+    process.stdout.write(describeConfiguration());
+    return;
+  }
   const configuration = readConfiguration(process.argv.slice(2), process.env);
   setLogLevel(configuration.logLevel);
   await using engine = await Engine.open(configuration);
@@ -30,7 +30,9 @@ try {
   log('info', 'holmd leaves; guests go on', { signal });
   await server.close();
   await rm(pidFile, { force: true });
-} catch (error) {
+}
+
+main().catch((error: unknown) => {
   log('error', 'holmd cannot go on', { error: fullMessageOf(error) });
   process.exit(1);
-}
+});

@@ -22,9 +22,3 @@ export function parseSignal(text: string): number {
   if (number === undefined) throw new HolmError('invalid', `invalid signal: ${text}`);
   return number;
 }
-
-/** The name of a signal without SIG, or its number as text. */
-export function signalName(number: number): string {
-  const found = Object.entries(constants.signals).find(([, value]) => value === number);
-  return found === undefined ? String(number) : found[0].slice('SIG'.length);
-}

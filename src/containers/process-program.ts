@@ -1,6 +1,6 @@
 // The last part of every start and exec: from a privileged stage to the process that was asked for. The order is runc's:
 // session, directory, then (with no-new-privileges) capabilities before seccomp, otherwise seccomp first, as it needs a privilege.
-import { AT_EMPTY_PATH, errno } from '../kernel/constants.ts';
+import { AT_EMPTY_PATH, errno, PR_SET_DUMPABLE } from '../kernel/constants.ts';
 import { type Program, type Register, type Registers, step } from '../kernel/steps.ts';
 import { closeStep } from '../mounts/mount.ts';
 import { capabilitySteps } from '../security/capabilities.ts';
@@ -16,6 +16,9 @@ const closeRangeCloexec = 4;
 /** What is written through the host's own procfs, so before the root changes (CVE-2025-52881). */
 export function prepareProcess(process: GuestProcess): Program {
   return [
+    step('prctl', [PR_SET_DUMPABLE, 0, 0, 0, 0], 'be hidden from other processes of the guest', {
+      why: 'until its own program runs, nobody inside may trace it (CVE-2016-9962)',
+    }),
     ...(process.oomScoreAdjust === undefined ? [] : oomScoreSteps(process.oomScoreAdjust, true)),
     ...(process.appArmorProfile === undefined ? [] : appArmorSteps(process.appArmorProfile)),
   ];

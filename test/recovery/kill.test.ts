@@ -123,7 +123,8 @@ async function killDuring(operation: Operation, delayMs: number): Promise<void> 
   await done;
   await daemon.restart();
   await checkSubject(operation.name);
-  assert.equal(await daemon.succeed(['inspect', '-f', '{{.State.Pid}}', 'witness']), witnessPid);
+  const { State } = (await daemon.request('GET', '/containers/witness/json')) as { State: { Pid: number } };
+  assert.equal(String(State.Pid), witnessPid);
 }
 
 for (const operation of operations) {

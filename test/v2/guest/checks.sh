@@ -26,7 +26,7 @@ start_holmd() {
     kill -0 $holmd 2>/dev/null || break
     usleep 100000
   done
-  echo "# holmd does not answer"
+  wait $holmd; echo "# holmd does not answer: $?"
 }
 tell_logs() { sed 's/^/# holmd: /' /run/holmd.log; dmesg | tail -n 40 | sed 's/^/# kernel: /'; }
 

@@ -1,0 +1,34 @@
+// Joins each program and all that it imports into one script, build/holm.cjs and build/holmd.cjs: one file loads in a third of
+// the time of a hundred and fifty, and needs no types stripped. bin/holm and bin/holmd run these where they are there.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+
+const root = join(import.meta.dirname, '..');
+
+const programs = { holm: 'src/cli/main.ts', holmd: 'src/daemon.ts' } as const;
+
+/** Builds both; gives their paths. */
+export async function buildPrograms(): Promise<string[]> {
+  mkdirSync(join(root, 'build'), { recursive: true });
+  return await Promise.all(
+    Object.entries(programs).map(async ([name, entry]) => {
+      const outfile = join(root, 'build', `${name}.cjs`);
+      await build({
+        entryPoints: [join(root, entry)],
+        outfile,
+        bundle: true,
+        platform: 'node',
+        target: 'node24',
+        format: 'cjs',
+        // Paths relative to a module count from src/ROOM/MODULE: two directories below the package.
+        define: { 'import.meta.url': 'moduleUrl' },
+        banner: { js: "const moduleUrl = require('node:url').pathToFileURL(__dirname + '/room/module').href;" },
+        logLevel: 'warning',
+      });
+      return outfile;
+    }),
+  );
+}
+
+if (import.meta.main) for (const path of await buildPrograms()) console.log(path);
