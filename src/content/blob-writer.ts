@@ -21,6 +21,8 @@ export type Settle = (path: string, blob: Blob) => Promise<void>;
 
 const batchBytes = 1024 * 1024;
 const batchChunks = 512;
+/** So much is on its way to the disk while more comes in, so that little is left for the end. */
+const syncBytes = 16 * 1024 * 1024;
 
 export class BlobWriter implements AsyncDisposable {
   readonly #file: FileHandle;
@@ -32,6 +34,8 @@ export class BlobWriter implements AsyncDisposable {
   #batch: Uint8Array[] = [];
   #batchSize = 0;
   #writing: Promise<void> | undefined;
+  #unsynced = 0;
+  #syncing: Promise<void> | undefined;
 
   private constructor(file: FileHandle, path: string, expectation: BlobExpectation, settle: Settle) {
     this.#file = file;
@@ -76,6 +80,7 @@ export class BlobWriter implements AsyncDisposable {
       throw new HolmError('corrupt', `Cannot store blob "${expectedDigest}": its content has the digest "${digest}"`);
     await this.#flush();
     await this.#writing;
+    await this.#syncing;
     await this.#file.datasync();
     await this.#settle(this.#path, { digest, size: this.#size });
     return { digest, size: this.#size };
@@ -83,6 +88,7 @@ export class BlobWriter implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#writing?.catch(() => undefined);
+    await this.#syncing;
     await this.#file.close();
     await rm(this.#path, { force: true });
   }
@@ -96,6 +102,20 @@ export class BlobWriter implements AsyncDisposable {
     const writing = writeAll(this.#file, batch);
     writing.catch(() => undefined);
     this.#writing = writing;
+    this.#syncEarly(batch);
+  }
+
+  /** Errors show again at the end, when all is synced. */
+  #syncEarly(batch: readonly Uint8Array[]): void {
+    this.#unsynced += batch.reduce((bytes, chunk) => bytes + chunk.length, 0);
+    if (this.#unsynced < syncBytes || this.#syncing !== undefined) return;
+    this.#unsynced = 0;
+    this.#syncing = this.#file
+      .datasync()
+      .catch(() => undefined)
+      .finally(() => {
+        this.#syncing = undefined;
+      });
   }
 
   #title(): string {
