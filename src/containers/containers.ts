@@ -10,7 +10,7 @@ import { freezeSteps, thawSteps, updateSteps } from '../cgroups/group.ts';
 import { killCgroup, waitFrozen } from '../cgroups/kill.ts';
 import { checkLimits, readHostCpus } from '../cgroups/limits.ts';
 import { wasOutOfMemory } from '../cgroups/usage.ts';
-import { type Control, openAttachment, openControl, readExit } from '../kernel/guard.ts';
+import { openAttachment, openControl, readExit } from '../kernel/guard.ts';
 import type { Connection } from '../networks/networks.ts';
 import type { Container, ContainerConfig, ContainerState, Resources, RestartPolicy, Size } from './container.ts';
 import { ContainerRecords } from './container-records.ts';
@@ -128,16 +128,15 @@ export class Containers {
           ? await this.#startPlainly(container, options)
           : await this.#startWarm(container, slot, options);
       const joined = pending.map(({ options, stream }) => joinGuard(directory, options, stream));
-      const control = await openControl(directory);
       await Promise.all(joined);
-      const state: ContainerState = { is: 'running', pid, startedAt: control?.startedAt ?? nowNanos() };
+      const state: ContainerState = { is: 'running', pid, startedAt: nowNanos() };
       const started = this.records.update(container.id, {
         state,
         endpoints: connection === undefined ? [] : [connection.endpoint],
         stoppedByUser: false,
       });
       this.#facilities.tell(started, 'start');
-      this.#watch(started, { pid, directory, control });
+      this.#watch(started, { pid, directory, control: openControl(directory) });
       this.slots.refill(started);
     } catch (error) {
       for (const { stream } of pending) stream.abandon();
@@ -186,7 +185,7 @@ export class Containers {
   }
 
   /** Remembers a run and awaits its end. */
-  #watch(container: Container, run: { pid: number; directory: string; control: Control | undefined }): void {
+  #watch(container: Container, run: Pick<Running, 'pid' | 'directory' | 'control'>): void {
     const exit = exitOf(run.control, () => readExit(run.directory));
     const ended = exit.then((record) => this.#recordEnd(container.id, record));
     const cleaned = ended
@@ -273,7 +272,7 @@ export class Containers {
       const signal = parseSignal(options.signal ?? container.config.stopSignal ?? 'SIGTERM');
       const seconds = options.timeoutSeconds ?? container.config.stopTimeoutSeconds ?? defaultStopSeconds;
       const running = this.running(container);
-      running.control?.signal(signal);
+      (await running.control)?.signal(signal);
       this.#facilities.tell(container, 'kill', { signal: String(signal) });
       if (!(await settlesWithin(running.ended, seconds < 0 ? undefined : seconds * 1000)))
         await this.#killAll(container, running);
@@ -295,12 +294,12 @@ export class Containers {
     if (signal === sigkill) {
       this.records.update(container.id, { stoppedByUser: true });
       if (container.state.is === 'paused') {
-        running.control?.signal(sigkill);
+        (await running.control)?.signal(sigkill);
         await this.#thaw(container);
       }
       await this.#killAll(container, running);
     } else {
-      running.control?.signal(signal);
+      (await running.control)?.signal(signal);
     }
     this.#facilities.tell(container, 'kill', { signal: String(signal) });
   }
@@ -308,7 +307,7 @@ export class Containers {
   /** Kills every process of a guest and waits for its end. */
   async #killAll(container: Container, running: Running): Promise<void> {
     const sigkill = 9;
-    running.control?.signal(sigkill);
+    (await running.control)?.signal(sigkill);
     // A pid namespace of its own dies with its first process; a shared one does not.
     if (container.config.namespaces.pid.from !== 'new') {
       await killCgroup(this.#facilities.hierarchies, cgroupOf(this.#facilities, container));
@@ -375,7 +374,7 @@ export class Containers {
         this.records.update(id, { stoppedByUser: true });
         const running = this.running(container);
         if (container.state.is === 'paused') {
-          running.control?.signal(9);
+          (await running.control)?.signal(9);
           await this.#thaw(container);
         }
         await this.#killAll(container, running);
@@ -446,7 +445,7 @@ export class Containers {
   }
 
   async resize(reference: string, size: Size): Promise<void> {
-    this.running(this.get(reference)).control?.resize(size.rows, size.columns);
+    (await this.running(this.get(reference)).control)?.resize(size.rows, size.columns);
   }
 
   /** Attaches to a container that runs, or that is to run: then the stream begins to flow at its start. */
@@ -481,7 +480,7 @@ export class Containers {
       this.#watch(this.records.update(container.id, { state: { is, pid: control.pid, startedAt } }), {
         pid: control.pid,
         directory,
-        control,
+        control: Promise.resolve(control),
       });
       return;
     }
@@ -489,7 +488,7 @@ export class Containers {
     if (!isUp(container) && exit === undefined) return this.#clean(container, directory);
     if (!isUp(container))
       this.records.update(container.id, { state: { is: 'running', pid: 0, startedAt: exit?.at ?? nowNanos() } });
-    this.#watch(this.get(container.id), { pid: 0, directory, control: undefined });
+    this.#watch(this.get(container.id), { pid: 0, directory, control: Promise.resolve(undefined) });
     await this.#running.get(container.id)?.cleaned;
   }
 

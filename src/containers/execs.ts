@@ -33,7 +33,7 @@ export class Execs {
   readonly #facilities: Facilities;
   readonly #containers: Containers;
   readonly #execs = new Map<string, Exec>();
-  readonly #controls = new Map<string, Control>();
+  readonly #controls = new Map<string, Promise<Control | undefined>>();
 
   constructor(facilities: Facilities, containers: Containers) {
     this.#facilities = facilities;
@@ -86,9 +86,9 @@ export class Execs {
       detachKeys: config.detachKeys,
     };
     const joined = stream === undefined ? undefined : joinGuard(directory, wanted, stream);
-    const control = await openControl(directory);
+    const control = openControl(directory);
+    this.#controls.set(id, control);
     await joined;
-    if (control !== undefined) this.#controls.set(id, control);
     this.#tellContainer(container.id, id, 'exec_start');
     void exitOf(control, () => readExit(directory)).then((exit) => this.#recordEnd(id, exit.code, directory));
     return stream;
@@ -105,9 +105,9 @@ export class Execs {
     setTimeout(() => this.#execs.delete(id), keptMs).unref();
   }
 
-  resize(id: string, size: Size): void {
+  async resize(id: string, size: Size): Promise<void> {
     this.get(id);
-    this.#controls.get(id)?.resize(size.rows, size.columns);
+    (await this.#controls.get(id))?.resize(size.rows, size.columns);
   }
 
   /** Ids of a container's execs that run. */

@@ -5,8 +5,8 @@ import type { Control, ExitRecord } from '../kernel/guard.ts';
 export interface Running {
   readonly pid: number;
   readonly directory: string;
-  /** undefined once the guard has left. */
-  readonly control: Control | undefined;
+  /** Nobody waits for it at a start. undefined if the guard has left. */
+  readonly control: Promise<Control | undefined>;
   /** Settles when the guest's end is on record. */
   readonly ended: Promise<void>;
   /** Settles when nothing is left of the run. */
@@ -14,7 +14,10 @@ export interface Running {
 }
 
 /** The guest's end, however it became known. A guard that vanished without a word was killed, and its guest is no longer ours. */
-export async function exitOf(control: Control | undefined, read: () => ExitRecord | undefined): Promise<ExitRecord> {
-  const record = (await control?.exit) ?? read();
+export async function exitOf(
+  control: Promise<Control | undefined>,
+  read: () => ExitRecord | undefined,
+): Promise<ExitRecord> {
+  const record = (await (await control)?.exit) ?? read();
   return record ?? { code: 137, signal: 9, at: BigInt(Date.now()) * 1_000_000n, files: [] };
 }

@@ -1,5 +1,5 @@
 // From a container's record to its Start: everything that is looked up or decided anew at each start.
-import { lstatSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { HolmError } from '../base/error.ts';
 import { createSteps, joinSteps } from '../cgroups/group.ts';
@@ -125,7 +125,10 @@ export function networkOf({ config }: Container): string | undefined {
   return name === 'default' ? 'bridge' : name;
 }
 
-/** /etc/hostname, hosts and resolv.conf of a container with its own place in a network; others share their peer's. */
+/**
+ * /etc/hostname, hosts and resolv.conf of a container with its own place in a network; others share their peer's. A file
+ * that says so already is left: replacing the content of one costs a write to the disk.
+ */
 export function writeNameFiles(container: Container, connection: Connection, hostGateway: string): void {
   const { config } = container;
   const files = nameFiles(
@@ -142,9 +145,14 @@ export function writeNameFiles(container: Container, connection: Connection, hos
     },
     readHostFiles(),
   );
-  writeFileSync(container.hostnamePath, files.hostname);
-  writeFileSync(container.hostsPath, files.hosts);
-  writeFileSync(container.resolvConfPath, files.resolvConf);
+  writeChanged(container.hostnamePath, files.hostname);
+  writeChanged(container.hostsPath, files.hosts);
+  writeChanged(container.resolvConfPath, files.resolvConf);
+}
+
+function writeChanged(path: string, content: string): void {
+  if (existsSync(path) && readFileSync(path, 'utf8') === content) return;
+  writeFileSync(path, content);
 }
 
 const accountFiles = { passwd: '/etc/passwd', group: '/etc/group' } as const;

@@ -187,6 +187,6 @@ export class ContainersDoor {
     return this.#execs.start(id, options);
   }
   async resizeExec(id: string, size: Size): Promise<void> {
-    this.#execs.resize(id, size);
+    await this.#execs.resize(id, size);
   }
 }

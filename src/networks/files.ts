@@ -1,8 +1,8 @@
 // The files by which a container knows names: /etc/hostname, /etc/hosts, /etc/resolv.conf, with the content that docker
 // gives them. Texts in, texts out; only readHostFiles() looks at the host.
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { isIPv4, isIPv6 } from 'node:net';
-import { HolmError, hasCode } from '../base/error.ts';
+import { HolmError } from '../base/error.ts';
 
 export interface NamesRequest {
   /** May be a full name: "web.example.org". */
@@ -129,11 +129,16 @@ export function readHostFiles(): HostFiles {
   return { hosts: readText('/etc/hosts'), resolvConf: (isStub && readText(resolvedPath)) || resolvConf };
 }
 
+/** What was read of a file, and when it had been changed. */
+const texts = new Map<string, { readonly mark: string; readonly text: string }>();
+
 function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return '';
-    throw error;
-  }
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return '';
+  const mark = `${stats.ino} ${stats.mtimeMs} ${stats.size}`;
+  const known = texts.get(path);
+  if (known?.mark === mark) return known.text;
+  const text = readFileSync(path, 'utf8');
+  texts.set(path, { mark, text });
+  return text;
 }

@@ -22,8 +22,8 @@ test('run -it gives a terminal of the right size', async () => {
 test('a change of the size reaches the program', async () => {
   await using session = daemon.talkInTerminal(['run', '-it', '--rm', 'busybox:test', 'sh'], [24, 80]);
   await session.waitFor(/# /);
-  session.write("trap 'echo changed $(stty size)' WINCH; while :; do sleep 0.05; done\n");
-  await session.waitFor(/done\r\n/);
+  session.write("trap 'echo changed $(stty size)' WINCH; echo rea''dy; while :; do sleep 0.05; done\n");
+  await session.waitFor(/ready/);
   await session.resize(50, 132);
   await session.waitFor(/changed 50 132/);
   session.write(ctrlC);
