@@ -29,8 +29,8 @@ export interface EngineKind {
   readonly environment?: NodeJS.ProcessEnv;
   /** Whether the docker client is measured with it. */
   readonly takesDockerClient: boolean;
-  /** The engine's own client, without arguments; `pid` is a process in the engine's namespaces. */
-  client?(home: EngineHome, pid: number): readonly string[];
+  /** The engine's own client behind the program `timed`, without arguments; `pid` is a process in the engine's namespaces. */
+  client?(home: EngineHome, pid: number, timed: string): readonly string[];
 }
 
 export interface EngineHome {
@@ -105,10 +105,6 @@ export class Engine implements AsyncDisposable {
     const killed = setTimeout(() => child.kill('SIGKILL'), 20_000);
     await ended;
     clearTimeout(killed);
-  }
-
-  get clientCommand(): readonly string[] | undefined {
-    return this.kind.client?.(this.home, this.pid);
   }
 
   get environment(): NodeJS.ProcessEnv {

@@ -20,6 +20,6 @@ export function holm(profileDirectory?: string): EngineKind {
     ...(profileDirectory === undefined
       ? {}
       : { environment: { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profileDirectory}` } }),
-    client: () => [join(root, 'bin/holm')],
+    client: (_home, _pid, timed) => [timed, join(root, 'bin/holm')],
   };
 }

@@ -1,9 +1,8 @@
 // What a person waits for: `run --rm` by a command, from its start to its end. The docker client against holmd and dockerd,
 // and each engine's own command.
-import { spawn } from 'node:child_process';
-import { performance } from 'node:perf_hooks';
 import { findProgram } from '../../scripts/debian.ts';
 import type { Engine } from '../engines/engine.ts';
+import { compileTimed, TimedCommand } from '../engines/timed-command.ts';
 import { image } from '../images.ts';
 import type { Measure, Subject } from './measure.ts';
 
@@ -20,35 +19,24 @@ export const clientMeasure: Measure = {
   ],
   rounds: { full: 30, quick: 6 },
   warmUp: 2,
-  open: async ({ engines }) => {
+  open: async ({ engines, place }) => {
+    const timed = await compileTimed(place);
     const docker = findProgram('docker');
-    return engines.flatMap((engine) => subjectsOf(engine, docker));
+    return engines.flatMap((engine) => subjectsOf(engine, timed, docker));
   },
 };
 
-function subjectsOf(engine: Engine, docker: string | undefined): Subject[] {
-  const own = engine.clientCommand;
+function subjectsOf(engine: Engine, timed: string, docker: string | undefined): Subject[] {
   const speaksDocker = docker !== undefined && engine.kind.takesDockerClient;
   return [
-    ...(speaksDocker ? [subject(`docker with ${engine.name}`, engine, [docker])] : []),
-    ...(own === undefined ? [] : [subject(`${engine.name}'s own`, engine, own)]),
+    ...(speaksDocker ? [subject(`docker with ${engine.name}`, engine, [timed, docker])] : []),
+    ...(engine.kind.client === undefined
+      ? []
+      : [subject(`${engine.name}'s own`, engine, engine.kind.client(engine.home, engine.pid, timed))]),
   ];
 }
 
 function subject(name: string, engine: Engine, client: readonly string[]): Subject {
-  const argv = [...client, 'run', '--rm', image, 'true'];
-  return {
-    name,
-    sample: async () => {
-      const begin = performance.now();
-      const code = await run(argv, engine.environment);
-      if (code !== 0) throw new Error(`"${argv.join(' ')}" ended with ${code}`);
-      return { client: performance.now() - begin };
-    },
-  };
-}
-
-function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number | null> {
-  const child = spawn(argv[0]!, argv.slice(1), { env, stdio: ['ignore', 'ignore', 'inherit'] });
-  return new Promise((resolve, reject) => child.once('error', reject).once('exit', resolve));
+  const command = new TimedCommand([...client, 'run', '--rm', image, 'true'], engine.environment);
+  return { name, sample: async () => ({ client: await command.run() }), close: () => command.close() };
 }

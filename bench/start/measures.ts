@@ -1,5 +1,6 @@
 // The measures of `npm run bench -- start`, in the order of the report.
 import { attachMeasure } from './attach.ts';
+import { bundleMeasure } from './bundle.ts';
 import { clientMeasure } from './client.ts';
 import { cpuMeasure } from './cpu.ts';
 import { cycleMeasure } from './cycle.ts';
@@ -14,6 +15,7 @@ export const measures: readonly Measure[] = [
   cycleMeasure,
   cpuMeasure,
   clientMeasure,
+  bundleMeasure,
   execMeasure,
   killMeasure,
   throughputMeasure,

@@ -1,18 +1,19 @@
 // What the API needs of the engine: the contract, written by its user. The engine's stores fit these shapes.
 // References are what a person may write: a name, an id, a unique beginning of an id. All reject with HolmError.
 import type { Duplex, Readable } from 'node:stream';
+import type { Limits } from '../cgroups/controller.ts';
 import type {
   Container,
   ContainerConfig,
   Exec,
   ExecConfig,
-  Resources,
   RestartPolicy,
   Size,
   Usage,
 } from '../containers/container.ts';
 import type { AttachOptions, LogOptions, PathStat } from '../containers/requests.ts';
 import type { EngineEvent } from '../engine/events.ts';
+import type { Explanation } from '../engine/explain.ts';
 import type { HostFacts } from '../engine/host.ts';
 import type { Image } from '../images/image.ts';
 import type { Network } from '../networks/network.ts';
@@ -41,7 +42,7 @@ export interface ContainersBackend {
   ): Promise<{ code: number; error: string }>;
   remove(reference: string, options: { force: boolean; volumes: boolean }): Promise<void>;
   rename(reference: string, name: string): Promise<void>;
-  update(reference: string, resources: Resources, restart: RestartPolicy | undefined): Promise<readonly string[]>;
+  update(reference: string, resources: Limits, restart: RestartPolicy | undefined): Promise<readonly string[]>;
   resize(reference: string, size: Size): Promise<void>;
   attach(reference: string, options: AttachOptions): Promise<AttachedStream>;
   logs(reference: string, options: LogOptions, signal: AbortSignal): Promise<Readable>;
@@ -160,16 +161,4 @@ export interface Backend {
   ): Promise<string>;
   /** The program that starting this container would give to the kernel, with the reason of each step; runs nothing. */
   explain(config: ContainerConfig): Promise<Explanation>;
-}
-
-export interface Explanation {
-  readonly sections: readonly {
-    readonly title: string;
-    readonly steps: readonly {
-      readonly call: string;
-      readonly what: string;
-      readonly why: string;
-      readonly tolerated: string;
-    }[];
-  }[];
 }

@@ -1,7 +1,8 @@
 // A container as Docker's JSON: the row of a list and the answer of inspect. One shape for all API versions; what a
 // version dropped or added is decided here by `minor` and the table in api-version.ts.
 import { formatTime } from '../base/clock.ts';
-import type { Container, NetworkEndpoint } from '../containers/container.ts';
+import type { Container } from '../containers/container.ts';
+import type { Endpoint } from '../networks/network.ts';
 import { changedIn } from './api-version.ts';
 import { isRunning, stateJson, stateWordOf, statusOf } from './container-state.ts';
 import { hasKeys, healthcheckJson, hostConfigJson, networkModeText } from './host-config-json.ts';
@@ -120,7 +121,7 @@ function networksJson(container: Container): Json {
   return networks;
 }
 
-function endpointJson(endpoint: NetworkEndpoint): Json {
+function endpointJson(endpoint: Endpoint): Json {
   return {
     ...noEndpoint,
     NetworkID: endpoint.networkId,

@@ -1,7 +1,7 @@
 // Routes for the life of a container: create, start … remove. Each handler parses, asks the engine, answers.
 import { HolmError } from '../base/error.ts';
 import { parseSignal } from '../base/signals.ts';
-import type { Resources } from '../containers/container.ts';
+import type { Limits } from '../cgroups/controller.ts';
 import { changedIn } from './api-version.ts';
 import type { Asked, Call } from './call.ts';
 import { inspectJson } from './container-json.ts';
@@ -156,7 +156,7 @@ async function update(call: Call): Promise<void> {
   const asked = parseResources(body, hostFactsOf(call.backend).cpus);
   const before = container.config.resources;
   const pids = body.optionalInteger('PidsLimit');
-  const resources: Resources = { ...before, ...asked, ...(pids !== undefined && pids <= 0 && { pids: -1 }) };
+  const resources: Limits = { ...before, ...asked, ...(pids !== undefined && pids <= 0 && { pids: -1 }) };
   if ((before.memorySwapBytes ?? 0) > 0 && asked.memorySwapBytes === undefined)
     if ((asked.memoryBytes ?? 0) > before.memorySwapBytes!)
       throw new HolmError(

@@ -2,7 +2,8 @@
 // ask for what holm cannot do are refused by name (the table `notServed`), never silently dropped.
 import { HolmError } from '../base/error.ts';
 import { parseSignal } from '../base/signals.ts';
-import type { ContainerConfig, DeviceRequest, Healthcheck, NamespaceMode, Rlimit } from '../containers/container.ts';
+import type { ContainerConfig, DeviceRequest, NamespaceMode, Rlimit } from '../containers/container.ts';
+import type { Healthcheck } from '../images/image.ts';
 import { changedIn } from './api-version.ts';
 import { parseMounts } from './create-mounts.ts';
 import { parseNetwork } from './create-network.ts';

@@ -1,7 +1,7 @@
-// Limits of a create or update request, read into Resources and checked with the texts of Docker's daemon
+// Limits of a create or update request, read into Limits and checked with the texts of Docker's daemon
 // (daemon/daemon_unix.go, verifyPlatformContainerResources). Zero is "not set", as Docker's clients send it.
 import { HolmError } from '../base/error.ts';
-import type { BlockLimit, Resources } from '../containers/container.ts';
+import type { BlockLimit, Limits } from '../cgroups/controller.ts';
 import type { Fields } from './fields.ts';
 import { notYet } from './wording.ts';
 
@@ -15,7 +15,7 @@ const blockFields: readonly (readonly [string, BlockLimit['kind']])[] = [
 ];
 
 /** Reads the limits out of a HostConfig or an update request; `hostCpus` bounds the CPU limits. */
-export function parseResources(from: Fields, hostCpus: number): Resources {
+export function parseResources(from: Fields, hostCpus: number): Limits {
   const set = (name: string): number | undefined => from.integer(name) || undefined;
   const blockLimits = blockFields.flatMap(([field, kind]) =>
     from.objects(field).map((limit) => ({ device: limit.string('Path'), kind, rate: limit.integer('Rate') })),
@@ -49,7 +49,7 @@ export function parseResources(from: Fields, hostCpus: number): Resources {
   return present;
 }
 
-function checkMemory(resources: Resources): void {
+function checkMemory(resources: Limits): void {
   const { memoryBytes: limit, memorySwapBytes: swap, memoryReservationBytes: reservation } = resources;
   const refuse = (why: string): never => {
     throw new HolmError('invalid', why);
@@ -67,7 +67,7 @@ function checkMemory(resources: Resources): void {
     refuse('Minimum memory limit can not be less than memory reservation limit, see usage');
 }
 
-function checkCpu(resources: Resources, hostCpus: number): void {
+function checkCpu(resources: Limits, hostCpus: number): void {
   const { cpuNanos, cpuPeriodMicros: period, cpuQuotaMicros: quota, cpuShares: shares } = resources;
   const refuse = (why: string): never => {
     throw new HolmError('invalid', why);

@@ -1,14 +1,15 @@
 // Docker's "HostConfig" out of our configuration: the way back of create-request.ts. Fields that holm does not serve are
 // given with Docker's own "not set".
+
+import type { Limits } from '../cgroups/controller.ts';
 import type {
   ContainerConfig,
-  Healthcheck,
   MountRequest,
   NamespaceMode,
   NetworkMode,
-  Resources,
   RestartPolicy,
 } from '../containers/container.ts';
+import type { Healthcheck } from '../images/image.ts';
 
 type Json = Record<string, unknown>;
 
@@ -95,7 +96,7 @@ function tmpfsText(mount: MountRequest & { kind: 'tmpfs' }): string {
   ].join(',');
 }
 
-function resourcesJson(resources: Resources): Json {
+function resourcesJson(resources: Limits): Json {
   const limits = (kind: string): readonly Json[] | null =>
     listOrNull(
       (resources.blockLimits ?? [])

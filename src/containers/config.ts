@@ -1,7 +1,7 @@
 // Merging what was asked with what the image says, as docker does: the command line, environment, user, directory, labels.
 import { HolmError } from '../base/error.ts';
-import type { ImageDefaults } from '../images/image.ts';
-import type { ContainerConfig, Healthcheck } from './container.ts';
+import type { Healthcheck, ImageDefaults } from '../images/image.ts';
+import type { ContainerConfig } from './container.ts';
 
 const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 

@@ -2,6 +2,10 @@
 // Units stand in the names. Docker's JSON is the api's business, the OCI configuration spec.ts's.
 import type { Digest } from '../base/digest.ts';
 import type { Id } from '../base/id.ts';
+import type { GroupUsage, Limits } from '../cgroups/controller.ts';
+import type { Healthcheck } from '../images/image.ts';
+import type { InterfaceUsage } from '../networks/interface-usage.ts';
+import type { Endpoint } from '../networks/network.ts';
 
 export type MountRequest =
   | {
@@ -50,34 +54,6 @@ export type NetworkMode =
   | { readonly from: 'host' }
   | { readonly from: 'container'; readonly container: string };
 
-/** Limits; a field that is absent is not limited. Live change through update takes the same shape. */
-export interface Resources {
-  readonly cpuShares?: number;
-  readonly cpuNanos?: number;
-  readonly cpuPeriodMicros?: number;
-  readonly cpuQuotaMicros?: number;
-  readonly cpusetCpus?: string;
-  readonly cpusetMems?: string;
-  readonly memoryBytes?: number;
-  readonly memoryReservationBytes?: number;
-  /** Memory and swap together; -1 is no limit. */
-  readonly memorySwapBytes?: number;
-  readonly memorySwappiness?: number;
-  readonly oomKillDisable?: boolean;
-  /** -1 or 0 is no limit. */
-  readonly pids?: number;
-  /** 10 to 1000. */
-  readonly blockWeight?: number;
-  readonly blockLimits?: readonly BlockLimit[];
-}
-export interface BlockLimit {
-  /** Path of the block device on the host. */
-  readonly device: string;
-  readonly kind: 'readBytes' | 'writeBytes' | 'readOperations' | 'writeOperations';
-  /** A second. */
-  readonly rate: number;
-}
-
 export interface DeviceRequest {
   readonly hostPath: string;
   readonly guestPath: string;
@@ -97,16 +73,6 @@ export interface PortRequest {
   readonly guestPort: number;
   readonly hostAddress?: string;
   readonly hostPort?: number;
-}
-
-export interface Healthcheck {
-  /** ["NONE"], ["CMD", …] or ["CMD-SHELL", text]. */
-  readonly test: readonly string[];
-  readonly intervalNanos?: number;
-  readonly timeoutNanos?: number;
-  readonly startPeriodNanos?: number;
-  readonly startIntervalNanos?: number;
-  readonly retries?: number;
 }
 
 export type RestartPolicy =
@@ -155,7 +121,7 @@ export interface ContainerConfig {
   readonly healthcheck?: Healthcheck;
   readonly mounts: readonly MountRequest[];
   readonly volumesFrom: readonly string[];
-  readonly resources: Resources;
+  readonly resources: Limits;
   readonly devices: readonly DeviceRequest[];
   readonly deviceCgroupRules: readonly string[];
   readonly rlimits: readonly Rlimit[];
@@ -212,16 +178,6 @@ export type ContainerState =
     }
   | { readonly is: 'removing' };
 
-export interface NetworkEndpoint {
-  readonly networkId: string;
-  readonly networkName: string;
-  readonly endpointId: string;
-  readonly gateway: string;
-  readonly address: string;
-  readonly prefixLength: number;
-  readonly macAddress: string;
-}
-
 /** A mount as it was decided at create. */
 export interface MountPoint {
   readonly kind: 'bind' | 'volume' | 'tmpfs';
@@ -252,7 +208,7 @@ export interface Container {
   readonly hostname: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly mountPoints: readonly MountPoint[];
-  readonly endpoints: readonly NetworkEndpoint[];
+  readonly endpoints: readonly Endpoint[];
   readonly state: ContainerState;
   readonly restartCount: number;
   /** Ended by stop or kill, so no policy starts it again. */
@@ -291,43 +247,8 @@ export interface Exec {
     | { readonly is: 'exited'; readonly code: number; readonly pid: number };
 }
 
-/** What a guest used so far, and its limits. Absent where the kernel does not tell. */
-export interface Usage {
-  readonly readAt: bigint;
-  readonly cpuTotalNanos: number;
-  readonly cpuUserNanos: number;
-  readonly cpuSystemNanos: number;
-  readonly cpuPerCpuNanos: readonly number[];
-  readonly throttledPeriods: number;
-  readonly throttledPeriodsOf: number;
-  readonly throttledNanos: number;
-  /** All host CPUs together, from /proc/stat. */
-  readonly hostCpuNanos: number;
-  readonly hostCpus: number;
-  readonly memoryBytes: number;
-  readonly memoryPeakBytes: number;
-  readonly memoryLimitBytes: number;
-  /** The controller's own memory.stat. */
-  readonly memoryStat: Readonly<Record<string, number>>;
-  readonly pids: number;
-  readonly pidsLimit?: number;
-  readonly blockIo: readonly {
-    major: number;
-    minor: number;
-    operation: 'read' | 'write';
-    bytes: number;
-    operations: number;
-  }[];
+/** What a guest used so far, and its limits. */
+export interface Usage extends GroupUsage {
   /** By interface name inside. */
   readonly networks: Readonly<Record<string, InterfaceUsage>>;
-}
-export interface InterfaceUsage {
-  readonly receivedBytes: number;
-  readonly receivedPackets: number;
-  readonly receivedErrors: number;
-  readonly receivedDropped: number;
-  readonly sentBytes: number;
-  readonly sentPackets: number;
-  readonly sentErrors: number;
-  readonly sentDropped: number;
 }

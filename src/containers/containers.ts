@@ -6,13 +6,14 @@ import { nowNanos } from '../base/clock.ts';
 import { fullMessageOf, HolmError, hasCode } from '../base/error.ts';
 import { log } from '../base/log.ts';
 import { parseSignal } from '../base/signals.ts';
+import type { Limits } from '../cgroups/controller.ts';
 import { freezeSteps, thawSteps, updateSteps } from '../cgroups/group.ts';
 import { killCgroup, waitFrozen } from '../cgroups/kill.ts';
 import { checkLimits, readHostCpus } from '../cgroups/limits.ts';
 import { wasOutOfMemory } from '../cgroups/usage.ts';
 import { openAttachment, openControl, readExit } from '../kernel/guard.ts';
 import type { Connection } from '../networks/networks.ts';
-import type { Container, ContainerConfig, ContainerState, Resources, RestartPolicy, Size } from './container.ts';
+import type { Container, ContainerConfig, ContainerState, RestartPolicy, Size } from './container.ts';
 import { ContainerRecords } from './container-records.ts';
 import { checkName, createContainer, describe, makeDirectories } from './creation.ts';
 import { parseDetachKeys } from './detach-keys.ts';
@@ -421,11 +422,7 @@ export class Containers {
     });
   }
 
-  async update(
-    reference: string,
-    resources: Resources,
-    restart: RestartPolicy | undefined,
-  ): Promise<readonly string[]> {
+  async update(reference: string, resources: Limits, restart: RestartPolicy | undefined): Promise<readonly string[]> {
     let told: readonly string[] = [];
     await this.#hold(reference, async (container) => {
       const { kernel, hierarchies } = this.#facilities;
@@ -518,7 +515,7 @@ export async function joinGuard(directory: string, options: AttachOptions, strea
 }
 
 /** Limits with some changed. A memory limit alone may not pass the limit of memory and swap that stands. */
-function mergeResources(before: Resources, change: Resources): Resources {
+function mergeResources(before: Limits, change: Limits): Limits {
   const swap = before.memorySwapBytes ?? 0;
   if (
     change.memoryBytes !== undefined &&

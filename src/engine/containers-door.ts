@@ -1,6 +1,7 @@
 // Containers as the doors see them: one object over their life, their execs, logs and files.
 import type { Readable } from 'node:stream';
 import { HolmError } from '../base/error.ts';
+import type { Limits } from '../cgroups/controller.ts';
 import {
   type ChangeKind,
   changesOf,
@@ -15,7 +16,6 @@ import type {
   ContainerConfig,
   Exec,
   ExecConfig,
-  Resources,
   RestartPolicy,
   Size,
   Usage,
@@ -85,7 +85,7 @@ export class ContainersDoor {
   rename(reference: string, name: string): Promise<void> {
     return this.#containers.rename(reference, name);
   }
-  update(reference: string, resources: Resources, restart: RestartPolicy | undefined): Promise<readonly string[]> {
+  update(reference: string, resources: Limits, restart: RestartPolicy | undefined): Promise<readonly string[]> {
     return this.#containers.update(reference, resources, restart);
   }
   resize(reference: string, size: Size): Promise<void> {

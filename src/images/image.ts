@@ -8,6 +8,17 @@ export interface Platform {
   readonly variant?: string;
 }
 
+/** How a guest is asked whether it is well. */
+export interface Healthcheck {
+  /** ["NONE"], ["CMD", …] or ["CMD-SHELL", text]. */
+  readonly test: readonly string[];
+  readonly intervalNanos?: number;
+  readonly timeoutNanos?: number;
+  readonly startPeriodNanos?: number;
+  readonly startIntervalNanos?: number;
+  readonly retries?: number;
+}
+
 /** What an image says of its guests (OCI image-spec, config.md, "config"), in our words. */
 export interface ImageDefaults {
   readonly user: string;
@@ -19,15 +30,7 @@ export interface ImageDefaults {
   readonly exposedPorts: readonly string[];
   readonly volumes: readonly string[];
   readonly stopSignal?: string;
-  /** As docker writes it in the configuration: test, interval … in nanoseconds. */
-  readonly healthcheck?: {
-    readonly test: readonly string[];
-    readonly intervalNanos?: number;
-    readonly timeoutNanos?: number;
-    readonly startPeriodNanos?: number;
-    readonly startIntervalNanos?: number;
-    readonly retries?: number;
-  };
+  readonly healthcheck?: Healthcheck;
   readonly shell?: readonly string[];
   readonly onBuild?: readonly string[];
 }
