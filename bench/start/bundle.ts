@@ -14,9 +14,9 @@ import { openControl, readExit } from '../../src/kernel/guard.ts';
 import { openKeeper } from '../../src/kernel/keeper.ts';
 import type { Kernel } from '../../src/kernel/kernel.ts';
 import { type Start, step } from '../../src/kernel/steps.ts';
+import { EngineGroup } from '../engine-group.ts';
 import { enclosed } from '../engines/engine.ts';
 import { compileTimed, TimedCommand } from '../engines/timed-command.ts';
-import { EngineGroup } from '../engine-group.ts';
 import type { Bench } from './bench.ts';
 import { bundleConfig, bundleSpec, isV1 } from './bundle-spec.ts';
 import type { Measure, Subject } from './measure.ts';
@@ -140,4 +140,3 @@ async function runtimeSubjects(bench: Bench, hierarchies: Hierarchies): Promise<
 function hideUnified(hierarchies: Hierarchies): string {
   return isV1(hierarchies) && hierarchies.unified !== undefined ? `umount '${hierarchies.unified.mount}'` : '';
 }
-

@@ -8,7 +8,8 @@ export type StateWord = (typeof stateWords)[number];
 
 /** A container that never ran, because its start failed, is "created" for Docker. */
 export function stateWordOf({ state }: Container): StateWord {
-  return state.is === 'exited' && state.startedAt === 0n ? 'created' : state.is;
+  if (state.is === 'creating' || (state.is === 'exited' && state.startedAt === 0n)) return 'created';
+  return state.is;
 }
 
 /** "Up 3 minutes", "Up 2 minutes (Paused)", "Exited (0) 2 hours ago", "Created". */
@@ -21,6 +22,7 @@ export function statusOf(container: Container): string {
       return `Up ${formatDuration(nowNanos() - state.startedAt)} (Paused)`;
     case 'removing':
       return 'Removal In Progress';
+    case 'creating':
     case 'created':
       return 'Created';
     case 'exited':

@@ -165,6 +165,8 @@ export interface ContainerConfig {
 
 /** How things stand. Each state carries just what that state has. Times are nanoseconds since 1970. */
 export type ContainerState =
+  /** Not whole yet: its volumes are being made. Undone when the daemon starts. */
+  | { readonly is: 'creating' }
   | { readonly is: 'created' }
   | { readonly is: 'running' | 'paused'; readonly pid: number; readonly startedAt: bigint }
   | {

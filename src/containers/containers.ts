@@ -390,8 +390,14 @@ export class Containers {
   async #erase(container: Container, volumes: boolean): Promise<void> {
     const { id } = container;
     this.records.update(id, { state: { is: 'removing' } });
-    if (this.#unclean.has(id)) await this.#clean(container, guestDirectory(this.#facilities, id));
-    await removeFilesOf(this.#facilities, container);
+    try {
+      if (this.#unclean.has(id)) await this.#clean(container, guestDirectory(this.#facilities, id));
+      await removeFilesOf(this.#facilities, container);
+    } catch (error) {
+      // It can be asked for again.
+      this.records.update(id, { state: container.state });
+      throw error;
+    }
     this.records.remove(id);
     for (const { stream } of this.#pending.get(id) ?? []) stream.abandon();
     this.#pending.delete(id);
@@ -469,7 +475,8 @@ export class Containers {
   async #recoverOne(container: Container): Promise<void> {
     const directory = guestDirectory(this.#facilities, container.id);
     this.#unclean.add(container.id);
-    if (container.state.is === 'removing') return this.#erase(container, false);
+    if (container.state.is === 'removing' || container.state.is === 'creating') return this.#erase(container, false);
+    makeDirectories(this.#facilities, container);
     const control = await openControl(directory);
     if (control !== undefined) {
       const startedAt = control.startedAt;

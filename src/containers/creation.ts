@@ -34,13 +34,13 @@ export async function createContainer(
   const slot = slots.take(draft);
   const container = slot === undefined ? draft : describe(facilities, records, possible, image, slot, name);
   try {
-    records.insert(container);
+    // What takes long and can be cut short is on record as such.
+    const asksMounts = config.mounts.length + container.config.volumes.length + config.volumesFrom.length > 0;
+    records.insert(asksMounts ? { ...container, state: { is: 'creating' } } : container);
     if (slot === undefined) makeDirectories(facilities, container);
+    if (!asksMounts) return { container, warnings };
     const mountPoints = await resolveMounts(facilities, records, container, image);
-    return {
-      container: mountPoints.length === 0 ? container : records.update(container.id, { mountPoints }),
-      warnings,
-    };
+    return { container: records.update(container.id, { mountPoints, state: { is: 'created' } }), warnings };
   } catch (error) {
     await slots.discard(container.id);
     rmSync(containerDirectory(facilities, container.id), { recursive: true, force: true });
@@ -49,12 +49,12 @@ export async function createContainer(
   }
 }
 
-/** A container's directories. overlayfs shows the owner and mode of the upper one as the root's. */
+/** A container's directories; those that are there stay. overlayfs shows the owner and mode of the upper one as the root's. */
 export function makeDirectories(facilities: Facilities, container: Container): void {
   const { id, upperDirectory, workDirectory, lowerDirectories } = container;
   mkdirSync(containerDirectory(facilities, id), { recursive: true, mode: 0o710 });
-  mkdirSync(upperDirectory, { mode: 0o755 });
-  mkdirSync(workDirectory, { mode: 0o755 });
+  mkdirSync(upperDirectory, { recursive: true, mode: 0o755 });
+  mkdirSync(workDirectory, { recursive: true, mode: 0o755 });
   const { mode, uid, gid } = statSync(lowerDirectories[0]!);
   if ((mode & 0o7777) !== 0o755) chmodSync(upperDirectory, mode & 0o7777);
   if (uid !== 0 || gid !== 0) chownSync(upperDirectory, uid, gid);
