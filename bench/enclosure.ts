@@ -25,9 +25,8 @@ export async function runEnclosed(script: string, args: readonly string[]): Prom
       stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
     });
     // On a terminal, Ctrl-C reaches the child too; it ends in order, and then so does this process.
-    const forward = (signal: NodeJS.Signals) => child.kill(signal);
     process.on('SIGINT', () => {});
-    process.on('SIGTERM', forward).on('SIGHUP', forward);
+    for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.disconnect());
     return await new Promise((resolve, reject) => {
       child.once('error', reject);
       child.once('exit', (code, signal) => resolve(code ?? (signal === null ? 1 : 130)));

@@ -58,6 +58,7 @@
     OWN(write_file, "isbi", ANYWHERE) \
     OWN(make_path, "isii", ANYWHERE) \
     OWN(check_cwd, "", ANYWHERE) \
+    OWN(refuse_filesystem, "ii", ANYWHERE) \
     OWN(netlink, "ibi", ANYWHERE) \
     OWN(seccomp_filter, "bi", ANYWHERE) \
     OWN(device_filter, "ib", ANYWHERE) \

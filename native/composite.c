@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 // From Linux's own headers, which Debian 12 has only in part.
@@ -103,6 +104,13 @@ long own_check_cwd(struct call *call) {
     char path[4097];
     long length = syscall(SYS_getcwd, path, sizeof path);
     return length > 0 && path[0] == '/' ? 0 : -EPERM;
+}
+
+// Refuses a descriptor that lies on a file system of that type (statfs(2), f_type).
+long own_refuse_filesystem(struct call *call) {
+    struct statfs status;
+    if (fstatfs((int)call->value[0], &status) < 0) return -errno;
+    return status.f_type == call->value[1] ? -EPERM : 0;
 }
 
 // Takes one message; gives whether it was an acknowledgement or the end of a dump, and keeps the first error.

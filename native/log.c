@@ -133,7 +133,7 @@ static char *put_padded(char *at, i64 number, int digits) {
     return at + digits;
 }
 
-// RFC 3339 with nanoseconds, without zeros at the end, in UTC.
+// RFC 3339 with nine digits of a second, in UTC: every time is as long as the others.
 static char *put_time(char *at) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -147,11 +147,7 @@ static char *put_time(char *at) {
     at = put_padded(put_text(at, "T"), seconds / 3600, 2);
     at = put_padded(put_text(at, ":"), seconds / 60 % 60, 2);
     at = put_padded(put_text(at, ":"), seconds % 60, 2);
-    if (now.tv_nsec > 0) {
-        at = put_padded(put_text(at, "."), now.tv_nsec, 9);
-        while (at[-1] == '0') at--;
-    }
-    return put_text(at, "Z");
+    return put_text(put_padded(put_text(at, "."), now.tv_nsec, 9), "Z");
 }
 
 static void put_record(const u8 *line, size_t length, const char *tail, size_t tail_length) {

@@ -62,6 +62,8 @@ async function installPackages(): Promise<string> {
     { package: 'nftables', provides: 'nft', for: 'reading the firewall rules as others do' },
     { package: 'iproute2', provides: 'ip', for: 'reading links and routes as others do' },
     { package: 'procps', provides: 'ps', for: 'docker top' },
+    { package: 'zsh', provides: 'zsh', for: "holm's completion" },
+    { package: 'fish', provides: 'fish', for: "holm's completion" },
     { package: 'bsdutils', provides: 'script', for: 'terminals' },
   ]);
   return installed.length === 0 ? 'all there' : `installed ${installed.join(', ')}`;

@@ -3,9 +3,10 @@
 import { join } from 'node:path';
 import type { EngineKind } from './engine.ts';
 
-/** Its own files only: /etc and /run are the engine's copies. */
+/** Its own files only: what an engine writes to /etc, /var/lib and /run is kept in its own directory. */
 export const privateSystem: string = [
   'mount -t overlay overlay -o "lowerdir=/etc,upperdir=$PWD/etc/upper,workdir=$PWD/etc/work" /etc',
+  'mount -t overlay overlay -o "lowerdir=/var/lib,upperdir=$PWD/lib/upper,workdir=$PWD/lib/work" /var/lib',
   'mount -t tmpfs tmpfs /run',
   'mount -t tmpfs tmpfs /dev/shm',
 ].join('; ');

@@ -29,6 +29,10 @@ export interface EngineKind {
   readonly environment?: NodeJS.ProcessEnv;
   /** Whether the docker client is measured with it. */
   readonly takesDockerClient: boolean;
+  /** What a container's HostConfig needs beside what a measure asks for. */
+  hostConfig?(home: EngineHome): Readonly<Record<string, unknown>>;
+  /** Likewise for the engine's own `run`. */
+  runOptions?(home: EngineHome): readonly string[];
   /** The engine's own client behind the program `timed`, without arguments; `pid` is a process in the engine's namespaces. */
   client?(home: EngineHome, pid: number, timed: string): readonly string[];
 }
@@ -41,6 +45,7 @@ export interface EngineHome {
 }
 
 const startTimeoutMs = 30_000;
+const homeDirectories = ['home', 'etc/upper', 'etc/work', 'lib/upper', 'lib/work'];
 
 export class Engine implements AsyncDisposable {
   readonly name: string;
@@ -57,9 +62,8 @@ export class Engine implements AsyncDisposable {
     const run = join(place.run, kind.name);
     const directory = join(place.directory, kind.name);
     this.home = { directory, run, socket: join(run, 'api.sock'), guests: this.group.guests };
-    for (const made of [run, join(directory, 'home'), join(directory, 'etc/upper'), join(directory, 'etc/work')]) {
+    for (const made of [run, ...homeDirectories.map((name) => join(directory, name))])
       mkdirSync(made, { recursive: true });
-    }
     this.api = new ApiClient(this.home.socket);
   }
 
@@ -77,6 +81,8 @@ export class Engine implements AsyncDisposable {
       stdio: ['ignore', log, log],
       env: this.environment,
       cwd: this.home.directory,
+      // Not in the terminal's foreground: Ctrl-C is for the benchmark, which ends its engines itself.
+      detached: true,
     });
     closeSync(log);
     this.#process = child;

@@ -5,17 +5,24 @@ import type { EngineKind } from './engine.ts';
 
 const root = join(import.meta.dirname, '../..');
 
-/** `profileDirectory` gets a CPU profile of each holmd. */
-export function holm(profileDirectory?: string): EngineKind {
+export interface HolmOptions {
+  /** Gets a CPU profile of each holmd. */
+  readonly profileDirectory?: string | undefined;
+  /** Without slots made ready before anyone asks. */
+  readonly isCold?: boolean;
+}
+
+export function holm({ profileDirectory, isCold = false }: HolmOptions = {}): EngineKind {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
   return {
-    name: 'holm',
+    name: isCold ? 'holm-cold' : 'holm',
     version,
     takesDockerClient: true,
     command: ({ directory, run, socket, guests }) => [
       ...[join(root, 'bin/holmd'), '--state', join(directory, 'state'), '--run', run],
       ...['--socket', socket],
       ...['--bridge', 'holm0', '--subnet', '10.97.0.0/16', '--cgroup-parent', guests],
+      ...(isCold ? ['--warm-slots', '0'] : []),
     ],
     ...(profileDirectory === undefined
       ? {}

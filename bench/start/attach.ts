@@ -16,7 +16,7 @@ export const attachMeasure: Measure = {
       aims: [{ of: 'holm', against: 'dockerd', factor: 1.5 }],
     },
   ],
-  rounds: { full: 3, quick: 1 },
+  rounds: { full: 3, quick: 2 },
   warmUp: 0,
   open: async ({ engines, quick }) =>
     engines.map((engine) => ({ name: engine.name, sample: () => stream(engine, quick ? 256 : 1024) })),

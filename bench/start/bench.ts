@@ -7,6 +7,8 @@ export interface Bench {
   readonly place: Place;
   readonly images: Images;
   readonly engines: readonly Engine[];
+  /** holm without warm slots: only its containers' life is measured. */
+  readonly cold: Engine;
   readonly floor: Floor;
   /** OCI runtimes found: name and path. */
   readonly runtimes: readonly { readonly name: string; readonly path: string }[];
@@ -15,11 +17,13 @@ export interface Bench {
 
 /** Creates a container that runs `argv` with docker's defaults; gives its id. */
 export async function create(
-  { api }: Pick<Engine, 'api'>,
+  { api, kind, home }: Engine,
   argv: readonly string[],
-  options: Readonly<Record<string, unknown>> = {},
+  { HostConfig, ...options }: Readonly<Record<string, unknown>> = {},
 ): Promise<string> {
-  const { Id } = await api.json<{ Id: string }>('POST', '/containers/create', { Image: image, Cmd: argv, ...options });
+  const hostConfig = { ...kind.hostConfig?.(home), ...(HostConfig as Readonly<Record<string, unknown>> | undefined) };
+  const request = { Image: image, Cmd: argv, ...options, HostConfig: hostConfig };
+  const { Id } = await api.json<{ Id: string }>('POST', '/containers/create', request);
   return Id;
 }
 

@@ -16,9 +16,10 @@ import type { Kernel } from '../../src/kernel/kernel.ts';
 import { type Start, step } from '../../src/kernel/steps.ts';
 import { EngineGroup } from '../engine-group.ts';
 import { enclosed } from '../engines/engine.ts';
+import { hideUnified } from '../engines/podman.ts';
 import { compileTimed, TimedCommand } from '../engines/timed-command.ts';
 import type { Bench } from './bench.ts';
-import { bundleConfig, bundleSpec, isV1 } from './bundle-spec.ts';
+import { bundleConfig, bundleSpec } from './bundle-spec.ts';
 import type { Measure, Subject } from './measure.ts';
 
 export const bundleMeasure: Measure = {
@@ -125,7 +126,7 @@ async function runtimeSubjects(bench: Bench, hierarchies: Hierarchies): Promise<
     );
     const argv = [path, '--root', join(place.run, name), 'run', '--bundle', directory, 'one'];
     const command = new TimedCommand(
-      enclosed([timed, ...argv], group.joinFile, name === 'crun' ? hideUnified(hierarchies) : ''),
+      enclosed([timed, ...argv], group.joinFile, name === 'crun' ? hideUnified().join('; ') : ''),
       process.env,
     );
     return {
@@ -134,9 +135,4 @@ async function runtimeSubjects(bench: Bench, hierarchies: Hierarchies): Promise<
       close: () => command.close(),
     };
   });
-}
-
-/** crun refuses a v2 hierarchy beside v1's: there it is taken out of crun's sight. */
-function hideUnified(hierarchies: Hierarchies): string {
-  return isV1(hierarchies) && hierarchies.unified !== undefined ? `umount '${hierarchies.unified.mount}'` : '';
 }

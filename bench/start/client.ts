@@ -32,11 +32,13 @@ function subjectsOf(engine: Engine, timed: string, docker: string | undefined): 
     ...(speaksDocker ? [subject(`docker with ${engine.name}`, engine, [timed, docker])] : []),
     ...(engine.kind.client === undefined
       ? []
-      : [subject(`${engine.name}'s own`, engine, engine.kind.client(engine.home, engine.pid, timed))]),
+      : [subject(`${engine.name}'s own`, engine, engine.kind.client(engine.home, engine.pid, timed), true)]),
   ];
 }
 
-function subject(name: string, engine: Engine, client: readonly string[]): Subject {
-  const command = new TimedCommand([...client, 'run', '--rm', image, 'true'], engine.environment);
+function subject(name: string, engine: Engine, client: readonly string[], isOwn = false): Subject {
+  const options = isOwn ? (engine.kind.runOptions?.(engine.home) ?? []) : [];
+  const argv = [...client, 'run', '--rm', ...options, image, 'true'];
+  const command = new TimedCommand(argv, engine.environment);
   return { name, sample: async () => ({ client: await command.run() }), close: () => command.close() };
 }

@@ -19,21 +19,29 @@ export const execMeasure: Measure = {
   ],
   rounds: { full: 60, quick: 12 },
   warmUp: 3,
-  open: async ({ engines }) => await Promise.all(engines.map(execSubject)),
+  open: async ({ engines }) => engines.map(execSubject),
 };
 
-async function execSubject(engine: Engine): Promise<Subject> {
-  const id = await create(engine, idle);
-  await start(engine, id);
+function execSubject(engine: Engine): Subject {
+  let id: string | undefined;
   return {
     name: engine.name,
     sample: async () => {
+      id ??= await startIdle(engine);
       const begin = performance.now();
       await execTrue(engine, id);
       return { exec: performance.now() - begin };
     },
-    close: () => remove(engine, id),
+    close: async () => {
+      if (id !== undefined) await remove(engine, id);
+    },
   };
+}
+
+async function startIdle(engine: Engine): Promise<string> {
+  const id = await create(engine, idle);
+  await start(engine, id);
+  return id;
 }
 
 async function execTrue({ api }: Engine, container: string): Promise<void> {
@@ -62,8 +70,7 @@ export const killMeasure: Measure = {
 };
 
 async function killOne(engine: Engine): Promise<{ kill: number }> {
-  const id = await create(engine, idle);
-  await start(engine, id);
+  const id = await startIdle(engine);
   const begin = performance.now();
   await kill(engine, id);
   await wait(engine, id);

@@ -18,7 +18,7 @@ export const loadMeasure: Measure = {
       aims: [{ of: 'holm', against: 'dockerd', factor: 1 / 3 }],
     },
   ],
-  rounds: { full: 5, quick: 1 },
+  rounds: { full: 5, quick: 2 },
   warmUp: 0,
   open: async ({ engines, place }) => {
     const kept = join(place.directory, 'images/large.tar');

@@ -14,7 +14,7 @@ interface Kind {
 
 const kinds: readonly Kind[] = [
   { row: 'log 80', lineBytes: 80, mebibytes: { full: 64, quick: 16 } },
-  { row: 'log 2', lineBytes: 2, mebibytes: { full: 4, quick: 1 } },
+  { row: 'log 2', lineBytes: 2, mebibytes: { full: 4, quick: 2 } },
 ];
 
 const rowsOf = ({ row, lineBytes }: Kind): Row[] => [
@@ -40,7 +40,7 @@ const rowsOf = ({ row, lineBytes }: Kind): Row[] => [
 export const logMeasure: Measure = {
   name: 'logs',
   rows: kinds.flatMap(rowsOf),
-  rounds: { full: 3, quick: 1 },
+  rounds: { full: 3, quick: 2 },
   warmUp: 0,
   open: async ({ engines, quick }) =>
     engines.map((engine) => ({ name: engine.name, sample: () => writeAndRead(engine, quick) })),

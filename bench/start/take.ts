@@ -1,8 +1,12 @@
 // Takes the samples of one measure: a round asks everyone once, so that what else the machine does meets all alike.
 import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Summary, summarize } from '../statistics.ts';
 import type { Bench } from './bench.ts';
 import type { Measure, Row, Sample, Subject } from './measure.ts';
+
+/** After each sample: what an engine still does then shall not meet the next one's. */
+const settleMs = 40;
 
 /** What came of one row: a summary for each who took part. */
 export interface RowResult {
@@ -26,15 +30,19 @@ export async function take(
   { signal }: { signal: AbortSignal },
 ): Promise<MeasureResult> {
   const startedAt = performance.now();
-  const subjects = await measure.open(bench);
-  const samples = new Map(subjects.map((subject) => [subject.name, [] as Sample[]]));
   const failures = new Map<string, string>();
+  const subjects = await measure.open(bench).catch((error: unknown) => {
+    failures.set(measure.name, messageOf(error));
+    return [];
+  });
+  const samples = new Map(subjects.map((subject) => [subject.name, [] as Sample[]]));
   try {
     for (let round = -measure.warmUp; round < rounds; round++) {
       for (const subject of subjects) {
         signal.throwIfAborted();
         if (failures.has(subject.name)) continue;
         const sample = await sampleOf(subject, failures);
+        await sleep(settleMs);
         if (round >= 0 && sample !== undefined) samples.get(subject.name)?.push(sample);
       }
     }
@@ -59,7 +67,11 @@ async function sampleOf(subject: Subject, failures: Map<string, string>): Promis
 }
 
 function noteFailure(failures: Map<string, string>, { name }: Subject, error: unknown): void {
-  failures.set(name, error instanceof Error ? error.message : String(error));
+  failures.set(name, messageOf(error));
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function summaries(row: Row, samples: ReadonlyMap<string, readonly Sample[]>): Map<string, Summary> {

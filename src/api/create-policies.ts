@@ -1,6 +1,6 @@
 // Restart policy and log settings of a request.
 import { HolmError } from '../base/error.ts';
-import { parseBytes } from '../base/units.ts';
+import { parseDecimalBytes } from '../base/units.ts';
 import type { LogRequest, RestartPolicy } from '../containers/container.ts';
 import { type Fields, noFields } from './fields.ts';
 import { notYet } from './wording.ts';
@@ -67,7 +67,7 @@ export function parseLogConfig(from: Fields | undefined): LogRequest {
     if (!isAnyway) throw notYet(`log option "${name}" is`);
   }
   const maxSize = options['max-size'];
-  const maxBytes = maxSize === undefined || maxSize === '-1' ? undefined : parseBytes(maxSize);
+  const maxBytes = maxSize === undefined || maxSize === '-1' ? undefined : parseDecimalBytes(maxSize);
   const maxFile = options['max-file'];
   if (maxFile !== undefined && !/^[1-9]\d{0,5}$/.test(maxFile))
     throw new HolmError('invalid', 'max-file cannot be less than 1');

@@ -1,15 +1,24 @@
-// Amounts as people write them, and back: bytes, and times with nanoseconds.
+// Amounts as people write them, and back: bytes.
 import { HolmError } from './error.ts';
 
-const binary: Record<string, number> = { '': 1, b: 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4, p: 1024 ** 5 };
+const letters = ['', 'k', 'm', 'g', 't', 'p'];
 
-/** Parses "512m", "1.5GiB", "64kb" (powers of 1024, as Docker's clients do) to bytes. */
+/** Parses "512m", "1.5GiB", "64kb" (powers of 1024, as Docker's clients do for memory) to bytes. */
 export function parseBytes(text: string): number {
+  return parseAmount(text, 1024);
+}
+
+/** The same in powers of 1000, as Docker takes the size of a log. */
+export function parseDecimalBytes(text: string): number {
+  return parseAmount(text, 1000);
+}
+
+function parseAmount(text: string, step: number): number {
   const match = /^(\d+(?:\.\d+)?)\s*([bkmgtp]?)(?:i?b)?$/i.exec(text.trim());
-  const unit = match === null ? undefined : binary[match[2]!.toLowerCase()];
-  if (match === null || unit === undefined)
+  if (match === null)
     throw new HolmError('invalid', `Cannot read size "${text}": not a number with a unit such as 512m or 2g`);
-  return Math.floor(Number(match[1]) * unit);
+  const power = Math.max(0, letters.indexOf(match[2]!.toLowerCase()));
+  return Math.floor(Number(match[1]) * step ** power);
 }
 
 /** Formats bytes in powers of 1000 with at most four significant digits, as `docker images` prints them: "117MB". */

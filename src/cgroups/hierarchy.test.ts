@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkPath, detectHierarchies, directoriesOf, type Hierarchies, locate, modeOf } from './hierarchy.ts';
+import {
+  checkPath,
+  detectHierarchies,
+  directoriesOf,
+  groupOfProcess,
+  type Hierarchies,
+  locate,
+  modeOf,
+} from './hierarchy.ts';
 
 const v2Only = `22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw
 30 22 0:26 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:4 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot
@@ -76,5 +84,22 @@ test('checkPath() lets only plain paths through', () => {
   for (const path of ['holm', 'holm/abc', 'a/b/c']) checkPath(path);
   for (const path of ['', '/', '/holm', 'holm/', 'holm//a', '..', 'holm/../x', 'a/.', 'a\nb']) {
     assert.throws(() => checkPath(path), /Cannot use cgroup path/, path);
+  }
+});
+
+test('groupOfProcess() finds where a guest that divided its group on v2 keeps its first process', () => {
+  const v2 = { unified: { mount: '/cg', controllers: ['memory'] }, v1: [], swap: true };
+  const hybrid = { ...v2, v1: [{ mount: '/cg/pids', controllers: ['pids'] }] };
+  const cases: [hierarchies: Hierarchies, cgroup: string, group: string][] = [
+    [v2, '0::/holm/a\n', 'holm/a'],
+    [v2, '0::/holm/a/init\n', 'holm/a/init'],
+    [v2, '0::/holm/ab/init\n', 'holm/a'],
+    [v2, '0::/\n', 'holm/a'],
+    [v2, '', 'holm/a'],
+    [hybrid, '4:pids:/holm/a/x\n0::/holm/a/x\n', 'holm/a'],
+  ];
+  for (const [hierarchies, cgroup, group] of cases) {
+    const read = (path: string): string => (path === '/proc/7/cgroup' ? cgroup : '');
+    assert.equal(groupOfProcess(hierarchies, 'holm/a', 7, read), group, cgroup);
   }
 });

@@ -1,6 +1,6 @@
 // Which cgroup hierarchies this host has mounted where: v2 alone, v1 controllers each in a hierarchy (some together, as
 // cpu,cpuacct), or hybrid: v1 controllers and a v2 hierarchy beside them that gives kill and freeze.
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { HolmError } from '../base/error.ts';
 
 export interface Hierarchies {
@@ -75,6 +75,21 @@ export function directoriesOf(hierarchies: Hierarchies, path: string): string[] 
   return mounts.map(({ mount }) => `${mount}/${path}`);
 }
 
+/**
+ * The group of a process that lives in `path` or below it. A guest that divides its own group on v2, as init systems and
+ * engines do, leaves no process in `path` itself, and the kernel then lets none in (EBUSY): others go where its first one is.
+ */
+export function groupOfProcess(
+  hierarchies: Hierarchies,
+  path: string,
+  pid: number,
+  read: (path: string) => string = readOrEmpty,
+): string {
+  if (modeOf(hierarchies) !== 'v2') return path;
+  const group = /^0::\/(.*)$/m.exec(read(`/proc/${pid}/cgroup`))?.[1] ?? '';
+  return group.startsWith(`${path}/`) ? group : path;
+}
+
 /** "v2", "v1" or "hybrid". */
 export function modeOf({ unified, v1 }: Hierarchies): 'v2' | 'v1' | 'hybrid' {
   if (v1.length === 0) return 'v2';
@@ -110,5 +125,9 @@ function decodeOctal(text: string): string {
 }
 
 function readOrEmpty(path: string): string {
-  return existsSync(path) ? readFileSync(path, 'utf8') : '';
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
 }

@@ -11,7 +11,7 @@ import { openHow } from '../mounts/overlay.ts';
 import { RootView } from '../rootfs/view.ts';
 import { treeBytes } from '../volumes/volumes.ts';
 import type { Container } from './container.ts';
-import { isUp } from './containers.ts';
+import { isUp } from './container.ts';
 import type { Facilities } from './facilities.ts';
 import type { PathStat } from './requests.ts';
 import { enterRoot, mostUnpackedBytes, mostUnpackedEntries, packFlags, unpackFlags } from './roots.ts';

@@ -225,6 +225,11 @@ export interface Container {
   readonly workDirectory: string;
 }
 
+/** Whether it has a guest that lives. */
+export function isUp(container: Container): container is Container & { state: { is: 'running' | 'paused' } } {
+  return container.state.is === 'running' || container.state.is === 'paused';
+}
+
 export interface ExecConfig {
   readonly argv: readonly string[];
   readonly environment: readonly string[];

@@ -1,75 +1,46 @@
 // The life of containers: create, start, stop, pause, wait, rename, remove. One writer a container: all that changes one
 // holds its lock, except the guest's own end, which is put on record at once and cleaned up after.
-import { mkdirSync, rmSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
-import { nowNanos } from '../base/clock.ts';
-import { fullMessageOf, HolmError, hasCode } from '../base/error.ts';
+import { fullMessageOf, HolmError } from '../base/error.ts';
 import { log } from '../base/log.ts';
 import { parseSignal } from '../base/signals.ts';
 import type { Limits } from '../cgroups/controller.ts';
 import { freezeSteps, thawSteps, updateSteps } from '../cgroups/group.ts';
 import { killCgroup, waitFrozen } from '../cgroups/kill.ts';
 import { checkLimits, readHostCpus } from '../cgroups/limits.ts';
-import { wasOutOfMemory } from '../cgroups/usage.ts';
-import { openAttachment, openControl, readExit } from '../kernel/guard.ts';
-import type { Connection } from '../networks/networks.ts';
-import type { Container, ContainerConfig, ContainerState, RestartPolicy, Size } from './container.ts';
+import { type Container, type ContainerConfig, isUp, type RestartPolicy, type Size } from './container.ts';
 import { ContainerRecords } from './container-records.ts';
-import { checkName, createContainer, describe, makeDirectories } from './creation.ts';
+import { checkName, createContainer, makeDirectories } from './creation.ts';
 import { parseDetachKeys } from './detach-keys.ts';
-import { exitCodeOf } from './exit-code.ts';
-import { cgroupOf, type Facilities, guestDirectory } from './facilities.ts';
+import { cgroupOf, type Facilities } from './facilities.ts';
 import { LateStream } from './late-stream.ts';
-import { removeFilesOf, removeRun, sweep } from './removal.ts';
+import { removeFilesOf, sweep } from './removal.ts';
 import type { AttachOptions, StopOptions, WaitCondition, WaitResult } from './requests.ts';
 import { Restarts, wantsRestart } from './restarts.ts';
-import { exitOf, type Running } from './running.ts';
-import { type Slot, Slots } from './slots.ts';
-import {
-  joinNetwork,
-  preparedStartOf,
-  remainingStartOf,
-  type StartOptions,
-  startOf,
-  writeNameFiles,
-} from './starting.ts';
+import type { Running } from './running.ts';
+import { Runs } from './runs.ts';
 import { Waiting } from './waiting.ts';
 
 const defaultStopSeconds = 10;
 const killWaitMs = 10_000;
 
-interface PendingAttachment {
-  readonly options: AttachOptions;
-  readonly stream: LateStream;
-}
-
 export class Containers {
   readonly records: ContainerRecords;
-  readonly slots: Slots;
+  readonly runs: Runs;
   readonly #facilities: Facilities;
-  readonly #running = new Map<string, Running>();
-  /** Containers of which a run may have left something outside of its namespaces. */
-  readonly #unclean = new Set<string>();
   readonly #waiting = new Waiting();
-  readonly #pending = new Map<string, PendingAttachment[]>();
   readonly #restarts = new Restarts((id) => this.#startAgain(id));
 
   /** Keeps up to `warmSlots` containers prepared. */
   constructor(facilities: Facilities, database: DatabaseSync, warmSlots: number) {
     this.#facilities = facilities;
     this.records = new ContainerRecords(database);
-    this.slots = new Slots(facilities, warmSlots, {
-      copy: ({ config, imageId, name }, id) =>
-        describe(facilities, this.records, config, facilities.images.get(imageId), id, name),
-      makeDirectories: (container) => makeDirectories(facilities, container),
-      join: (container) => joinNetwork(facilities, container),
-      prepare: (container, connection) =>
-        facilities.kernel.prepare(preparedStartOf(facilities, this.records, container, connection)),
-      erase: async (container) => {
-        await this.#clean(container, guestDirectory(facilities, container.id));
-        await removeFilesOf(facilities, container);
-      },
-    });
+    const onEnd = (id: string) => {
+      this.#afterEnd(id).catch((error) =>
+        log('error', 'Cannot go on after an end', { id, error: fullMessageOf(error) }),
+      );
+    };
+    this.runs = new Runs(facilities, this.records, warmSlots, { waiting: this.#waiting, onEnd });
   }
 
   list(): readonly Container[] {
@@ -84,23 +55,16 @@ export class Containers {
     config: ContainerConfig,
     name: string | undefined,
   ): Promise<{ id: string; warnings: readonly string[] }> {
-    const { container, warnings } = await createContainer(this.#facilities, this.records, this.slots, config, name);
-    if (this.slots.has(container.id)) this.#unclean.add(container.id);
+    const { container, warnings } = await createContainer(
+      this.#facilities,
+      this.records,
+      this.runs.slots,
+      config,
+      name,
+    );
+    this.runs.noteCreated(container);
     this.#facilities.tell(container, 'create');
     return { id: container.id, warnings };
-  }
-
-  /** The run of a container that runs; throws wrongState in docker's words. */
-  running(container: Container): Running {
-    const running = this.#running.get(container.id);
-    if (running === undefined || !isUp(container))
-      throw new HolmError('conflict', `container ${container.id} is not running`);
-    return running;
-  }
-
-  /** Settles when the container's present run has ended; at once if there is none. */
-  async ended(container: Container): Promise<void> {
-    await this.#running.get(container.id)?.ended;
   }
 
   async start(reference: string, options: { size?: Size } = {}): Promise<void> {
@@ -110,133 +74,7 @@ export class Containers {
       const container = this.get(id);
       if (container.state.is === 'paused')
         throw new HolmError('conflict', 'cannot start a paused container, try unpause instead');
-      if (container.state.is !== 'running') await this.#launch(container, options.size);
-    });
-  }
-
-  async #launch(container: Container, size: Size | undefined): Promise<void> {
-    await this.#running.get(container.id)?.cleaned;
-    const pending = (this.#pending.get(container.id) ?? []).filter(({ stream }) => !stream.destroyed);
-    this.#pending.delete(container.id);
-    const directory = guestDirectory(this.#facilities, container.id);
-    this.#unclean.add(container.id);
-    const slot = await this.slots.use(container);
-    if (slot === undefined) makeEmpty(directory);
-    try {
-      const options = { awaitClients: pending.length, ...(size === undefined ? {} : { size }) };
-      const { pid, connection } =
-        slot === undefined
-          ? await this.#startPlainly(container, options)
-          : await this.#startWarm(container, slot, options);
-      const joined = pending.map(({ options, stream }) => joinGuard(directory, options, stream));
-      await Promise.all(joined);
-      const state: ContainerState = { is: 'running', pid, startedAt: nowNanos() };
-      const started = this.records.update(container.id, {
-        state,
-        endpoints: connection === undefined ? [] : [connection.endpoint],
-        stoppedByUser: false,
-      });
-      this.#facilities.tell(started, 'start');
-      this.#watch(started, { pid, directory, control: openControl(directory) });
-      this.slots.refill(started);
-    } catch (error) {
-      for (const { stream } of pending) stream.abandon();
-      await this.#clean(container, directory);
-      this.#recordFailure(container, error);
-      throw error;
-    }
-  }
-
-  async #startPlainly(
-    container: Container,
-    options: StartOptions,
-  ): Promise<{ pid: number; connection: Connection | undefined }> {
-    const connection = joinNetwork(this.#facilities, container);
-    const start = startOf(this.#facilities, this.records, container, connection, options);
-    const { pid } = await this.#facilities.kernel.start(start);
-    return { pid, connection };
-  }
-
-  async #startWarm(
-    container: Container,
-    slot: Slot,
-    options: StartOptions,
-  ): Promise<{ pid: number; connection: Connection | undefined }> {
-    const { prepared, connection } = slot;
-    if (connection !== undefined) writeNameFiles(container, connection, this.#facilities.networks.hostGateway);
-    await prepared.go(remainingStartOf(this.#facilities, container, options));
-    return { pid: prepared.pid, connection };
-  }
-
-  #recordFailure(container: Container, error: unknown): void {
-    const startedAt = container.state.is === 'exited' ? container.state.startedAt : 0n;
-    const code = exitCodeOf(error);
-    const state: ContainerState = {
-      is: 'exited',
-      startedAt,
-      finishedAt: nowNanos(),
-      code,
-      outOfMemory: false,
-      error: fullMessageOf(error),
-    };
-    const failed = this.records.update(container.id, { state, endpoints: [] });
-    this.#waiting.tellEnd(container.id, { code, error: '' });
-    this.#facilities.tell(failed, 'die', { exitCode: String(code) });
-    if (failed.config.autoRemove) void this.#removeAutomatically(failed.id);
-  }
-
-  /** Remembers a run and awaits its end. */
-  #watch(container: Container, run: Pick<Running, 'pid' | 'directory' | 'control'>): void {
-    const exit = exitOf(run.control, () => readExit(run.directory));
-    const ended = exit.then((record) => this.#recordEnd(container.id, record));
-    const cleaned = ended
-      .then(() => this.#clean(container, run.directory))
-      .finally(() => this.#running.delete(container.id));
-    cleaned
-      .then(() => this.#afterEnd(container.id))
-      .catch((error) =>
-        log('error', 'Cannot clean up after a container', { id: container.id, error: fullMessageOf(error) }),
-      );
-    this.#running.set(container.id, { ...run, ended, cleaned });
-  }
-
-  #recordEnd(id: string, exit: Awaited<ReturnType<typeof exitOf>>): void {
-    const container = this.get(id);
-    if (!isUp(container)) return;
-    const outOfMemory = wasOutOfMemory(exit.files);
-    const state: ContainerState = {
-      is: 'exited',
-      startedAt: container.state.startedAt,
-      finishedAt: exit.at,
-      code: exit.code,
-      outOfMemory,
-      error: '',
-    };
-    const after = this.records.update(container.id, { state });
-    if (outOfMemory) this.#facilities.tell(after, 'oom');
-    this.#facilities.tell(after, 'die', {
-      exitCode: String(exit.code),
-      execDuration: String((exit.at - container.state.startedAt) / 1_000_000_000n),
-    });
-    this.#waiting.tellEnd(id, { code: exit.code, error: '' });
-  }
-
-  /** Removes what a run leaves outside of its namespaces: cgroups, addresses, its run directory. Safe to repeat. */
-  async #clean(container: Container, directory: string): Promise<void> {
-    const { networks } = this.#facilities;
-    networks.disconnect(container.id);
-    // A network namespace lives on in those who share it; its cable must not keep an address that is free again.
-    if (this.#sharers(container).length > 0) await networks.removeLeftovers();
-    await removeRun(this.#facilities, container, directory);
-    this.#unclean.delete(container.id);
-  }
-
-  /** Running containers that joined this one's network namespace. */
-  #sharers({ id, name }: Container): Container[] {
-    return this.list().filter((other) => {
-      const { network } = other.config;
-      if (!isUp(other) || network.from !== 'container') return false;
-      return network.container === name || id.startsWith(network.container);
+      if (container.state.is !== 'running') await this.runs.launch(container, options.size);
     });
   }
 
@@ -251,7 +89,7 @@ export class Containers {
     const container = this.records.findById(id);
     if (container?.state.is !== 'exited') return;
     this.records.update(container.id, { restartCount: container.restartCount + 1 });
-    await this.#facilities.locks.hold(id, () => this.#launch(this.get(id), undefined));
+    await this.#facilities.locks.hold(id, () => this.runs.launch(this.get(id), undefined));
   }
 
   async #removeAutomatically(id: string): Promise<void> {
@@ -272,7 +110,7 @@ export class Containers {
       this.records.update(id, { stoppedByUser: true });
       const signal = parseSignal(options.signal ?? container.config.stopSignal ?? 'SIGTERM');
       const seconds = options.timeoutSeconds ?? container.config.stopTimeoutSeconds ?? defaultStopSeconds;
-      const running = this.running(container);
+      const running = this.runs.get(container);
       (await running.control)?.signal(signal);
       this.#facilities.tell(container, 'kill', { signal: String(signal) });
       if (!(await settlesWithin(running.ended, seconds < 0 ? undefined : seconds * 1000)))
@@ -290,7 +128,7 @@ export class Containers {
   async kill(reference: string, signalText: string): Promise<void> {
     const container = this.get(reference);
     const signal = parseSignal(signalText || 'SIGKILL');
-    const running = this.running(container);
+    const running = this.runs.get(container);
     const sigkill = 9;
     if (signal === sigkill) {
       this.records.update(container.id, { stoppedByUser: true });
@@ -373,15 +211,13 @@ export class Containers {
           throw new HolmError('conflict', `cannot remove container "/${container.name}": container is ${how}`);
         }
         this.records.update(id, { stoppedByUser: true });
-        const running = this.running(container);
+        const running = this.runs.get(container);
         if (container.state.is === 'paused') {
           (await running.control)?.signal(9);
           await this.#thaw(container);
         }
         await this.#killAll(container, running);
       }
-      await this.#running.get(id)?.cleaned;
-      await this.slots.discard(id);
       await this.#erase(this.get(id), options.volumes);
     });
   }
@@ -391,7 +227,7 @@ export class Containers {
     const { id } = container;
     this.records.update(id, { state: { is: 'removing' } });
     try {
-      if (this.#unclean.has(id)) await this.#clean(container, guestDirectory(this.#facilities, id));
+      await this.runs.leave(container);
       await removeFilesOf(this.#facilities, container);
     } catch (error) {
       // It can be asked for again.
@@ -399,8 +235,6 @@ export class Containers {
       throw error;
     }
     this.records.remove(id);
-    for (const { stream } of this.#pending.get(id) ?? []) stream.abandon();
-    this.#pending.delete(id);
     const code = container.state.is === 'exited' ? container.state.code : 0;
     this.#waiting.tellRemoval(id, { code, error: '' });
     this.#facilities.tell(container, 'destroy');
@@ -448,7 +282,7 @@ export class Containers {
   }
 
   async resize(reference: string, size: Size): Promise<void> {
-    (await this.running(this.get(reference)).control)?.resize(size.rows, size.columns);
+    (await this.runs.get(this.get(reference)).control)?.resize(size.rows, size.columns);
   }
 
   /** Attaches to a container that runs, or that is to run: then the stream begins to flow at its start. */
@@ -460,9 +294,7 @@ export class Containers {
     const stream = new LateStream(container.config.terminal ? keys : undefined);
     this.#facilities.tell(container, 'attach');
     const wanted = { ...options, stdin: options.stdin && container.config.stdinOpen };
-    const running = this.#running.get(container.id);
-    if (isUp(container) && running !== undefined) await joinGuard(running.directory, wanted, stream);
-    else this.#pending.set(container.id, [...(this.#pending.get(container.id) ?? []), { options: wanted, stream }]);
+    await this.runs.join(container, wanted, stream);
     return stream;
   }
 
@@ -473,27 +305,10 @@ export class Containers {
   }
 
   async #recoverOne(container: Container): Promise<void> {
-    const directory = guestDirectory(this.#facilities, container.id);
-    this.#unclean.add(container.id);
+    this.runs.noteRecovered(container);
     if (container.state.is === 'removing' || container.state.is === 'creating') return this.#erase(container, false);
     makeDirectories(this.#facilities, container);
-    const control = await openControl(directory);
-    if (control !== undefined) {
-      const startedAt = control.startedAt;
-      const is = container.state.is === 'paused' ? 'paused' : 'running';
-      this.#watch(this.records.update(container.id, { state: { is, pid: control.pid, startedAt } }), {
-        pid: control.pid,
-        directory,
-        control: Promise.resolve(control),
-      });
-      return;
-    }
-    const exit = readExit(directory);
-    if (!isUp(container) && exit === undefined) return this.#clean(container, directory);
-    if (!isUp(container))
-      this.records.update(container.id, { state: { is: 'running', pid: 0, startedAt: exit?.at ?? nowNanos() } });
-    this.#watch(this.get(container.id), { pid: 0, directory, control: Promise.resolve(undefined) });
-    await this.#running.get(container.id)?.cleaned;
+    await this.runs.recover(container);
   }
 
   /** After recovery: starts what its restart policy wants running. */
@@ -505,19 +320,6 @@ export class Containers {
         );
       }
     }
-  }
-}
-
-export function isUp(container: Container): container is Container & { state: { is: 'running' | 'paused' } } {
-  return container.state.is === 'running' || container.state.is === 'paused';
-}
-
-/** Connects a stream to a guard; it ends at once if the guard has left. */
-export async function joinGuard(directory: string, options: AttachOptions, stream: LateStream): Promise<void> {
-  try {
-    stream.join(await openAttachment(directory, options, options.framed));
-  } catch {
-    stream.abandon();
   }
 }
 
@@ -536,17 +338,6 @@ function mergeResources(before: Limits, change: Limits): Limits {
     );
   }
   return { ...before, ...change };
-}
-
-/** A fresh run directory, whatever an earlier run left. */
-function makeEmpty(directory: string): void {
-  try {
-    mkdirSync(directory, { mode: 0o700 });
-  } catch (error) {
-    if (!hasCode(error, 'EEXIST')) throw error;
-    rmSync(directory, { recursive: true });
-    mkdirSync(directory, { mode: 0o700 });
-  }
 }
 
 /** Whether a promise settles in time; undefined waits for ever. */

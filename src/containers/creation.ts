@@ -1,16 +1,18 @@
 // Making a container: deciding everything that is decided once (name, command line, volumes, files), record first.
 import { chmodSync, chownSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { normalize } from 'node:path/posix';
 import { nowNanos } from '../base/clock.ts';
 import { HolmError } from '../base/error.ts';
 import { createId, type Id, shortId } from '../base/id.ts';
 import { parseSignal } from '../base/signals.ts';
+import { checkPath } from '../cgroups/hierarchy.ts';
 import { checkLimits, readHostCpus } from '../cgroups/limits.ts';
 import type { Image } from '../images/image.ts';
 import { RootView } from '../rootfs/view.ts';
 import { mergeConfig } from './config.ts';
 import type { Container, ContainerConfig, MountPoint, MountRequest } from './container.ts';
 import type { ContainerRecords } from './container-records.ts';
-import { containerDirectory, type Facilities } from './facilities.ts';
+import { cgroupOf, containerDirectory, type Facilities } from './facilities.ts';
 import { createName } from './names.ts';
 import { copyImageContent, layerPaths } from './roots.ts';
 import type { Slots } from './slots.ts';
@@ -110,7 +112,7 @@ export function describe(
     resolvConfPath: `${directory}/resolv.conf`,
     hostname: config.hostname || (config.namespaces.uts.from === 'host' ? '' : shortId(id)),
   };
-  return {
+  const container: Container = {
     id,
     name,
     createdAt: nowNanos(),
@@ -143,6 +145,8 @@ export function describe(
     workDirectory: `${directory}/work`,
     lowerDirectories: layers.toReversed(),
   };
+  checkPath(cgroupOf(facilities, container));
+  return container;
 }
 
 /** Decides what is mounted where, making volumes and missing sources. Explicit mounts win over --volumes-from and the image's. */
@@ -156,6 +160,7 @@ async function resolveMounts(
   const points = new Map<string, MountPoint>();
   for (const volume of config.volumes) {
     if (!config.mounts.some(({ target }) => target === volume)) {
+      refuseProc(volume);
       points.set(volume, await resolveVolume(facilities, container, image, anonymousVolume(volume)));
     }
   }
@@ -190,6 +195,7 @@ async function resolveMount(
   request: MountRequest,
 ): Promise<MountPoint> {
   if (request.target === '/') throw new HolmError('invalid', `invalid specification: destination can't be '/'`);
+  refuseProc(request.target);
   if (!request.target.startsWith('/')) {
     throw new HolmError(
       'invalid',
@@ -215,6 +221,16 @@ async function resolveMount(
     readOnly: request.readOnly,
     propagation: request.propagation,
   };
+}
+
+/** Single files of /proc that others may replace, as runc allows it (lxcfs does). */
+const replaceable = ['cpuinfo', 'diskstats', 'meminfo', 'stat', 'swaps', 'uptime', 'loadavg', 'slabinfo'];
+
+function refuseProc(target: string): void {
+  const path = normalize(target);
+  if (path !== '/proc' && !path.startsWith('/proc/')) return;
+  if (replaceable.includes(path.slice('/proc/'.length))) return;
+  throw new HolmError('invalid', `"${target}" cannot be mounted because it is inside /proc`);
 }
 
 async function resolveVolume(

@@ -218,12 +218,14 @@ function askedMounts(container: Container): Mount[] {
   const requests = new Map(container.config.mounts.map((request) => [request.target, request]));
   const mounts = container.mountPoints.map((point): Mount => {
     const request = requests.get(point.target);
-    if (point.kind === 'tmpfs') return tmpfs(point.target, request);
+    const isAsked = !point.target.startsWith('/proc/');
+    if (point.kind === 'tmpfs') return { ...tmpfs(point.target, request), isAsked };
     return bind(point.source, point.target, {
       isFile: isFile(point.source),
       readOnly: point.readOnly,
       recursive: !(request?.kind === 'bind' && request.nonRecursive),
       propagation: request?.kind === 'bind' ? request.propagation : 'rprivate',
+      isAsked,
       why: point.kind === 'volume' ? `volume "${point.name}"` : 'asked for',
     });
   });

@@ -5,11 +5,12 @@ import { rm } from 'node:fs/promises';
 import { HolmError } from '../base/error.ts';
 import { createId, type Id } from '../base/id.ts';
 import { joinSteps, openSteps } from '../cgroups/group.ts';
+import { groupOfProcess } from '../cgroups/hierarchy.ts';
 import { type Control, openControl, readExit } from '../kernel/guard.ts';
 import { Registers, type Start } from '../kernel/steps.ts';
 import { enterNamespaces, type Namespaces, openNamespaces } from '../namespaces/namespaces.ts';
 import type { Container, Exec, ExecConfig, Size } from './container.ts';
-import { type Containers, joinGuard } from './containers.ts';
+import type { Containers } from './containers.ts';
 import { processOf } from './default-spec.ts';
 import { parseDetachKeys } from './detach-keys.ts';
 import { exitCodeOf } from './exit-code.ts';
@@ -18,6 +19,7 @@ import { LateStream } from './late-stream.ts';
 import { becomeProcess, openTerminal, prepareProcess } from './process-program.ts';
 import { cgroupRegister } from './program.ts';
 import { exitOf } from './running.ts';
+import { joinGuard } from './runs.ts';
 import { identityOf } from './starting.ts';
 
 const keptMs = 300_000;
@@ -71,7 +73,7 @@ export class Execs {
       const { pid } = await this.#facilities.kernel.start(this.#startOf(container, exec, options, directory));
       this.#execs.set(id, { ...exec, state: { is: 'running', pid } });
     } catch (error) {
-      this.#execs.set(id, { ...exec, state: { is: 'exited', code: exitCodeOf(error), pid: 0 } });
+      this.#execs.set(id, { ...exec, state: { is: 'exited', code: exitCodeOf(error, 126), pid: 0 } });
       await rm(directory, { recursive: true, force: true });
       throw error;
     }
@@ -155,7 +157,10 @@ export class Execs {
       exitFiles: [],
       cloneFlags: 0,
       cgroup: cgroupRegister,
-      before: [...openSteps(hierarchies, cgroup, cgroupRegister), ...openNamespaces(joined)],
+      before: [
+        ...openSteps(hierarchies, groupOfProcess(hierarchies, cgroup, pid), cgroupRegister),
+        ...openNamespaces(joined),
+      ],
       after: [],
       stage: [
         ...joinSteps(hierarchies, cgroup),

@@ -44,7 +44,8 @@ export function containerDirectory(facilities: Pick<Facilities, 'stateDirectory'
   return `${facilities.stateDirectory}/containers/${id}`;
 }
 
-/** A guest's cgroup, relative to the hierarchies' roots. */
+/** A guest's cgroup, relative to the hierarchies' roots; docker's --cgroup-parent may say the parent with a slash before it. */
 export function cgroupOf(facilities: Pick<Facilities, 'cgroupParent'>, container: Container): string {
-  return `${container.config.cgroupParent || facilities.cgroupParent}/${container.id}`;
+  const parent = container.config.cgroupParent || facilities.cgroupParent;
+  return [...parent.split('/').filter((name) => name !== ''), container.id].join('/');
 }

@@ -171,7 +171,9 @@ function shapeOf({ config, imageId, mountPoints }: Container): string | undefine
     config.mounts.length + config.volumes.length + config.volumesFrom.length === 0 &&
     Object.values(namespaces).every(({ from }) => from === 'new') &&
     (network.from === 'network' || network.from === 'none') &&
-    config.macAddress === '';
+    config.macAddress === '' &&
+    // Only the groups below holm's own parent are looked through when holmd starts again.
+    config.cgroupParent === '';
   if (!isPlain) return undefined;
   return JSON.stringify([
     imageId,
@@ -188,6 +190,5 @@ function shapeOf({ config, imageId, mountPoints }: Container): string | undefine
     config.init,
     config.maskedPaths,
     config.readonlyPaths,
-    config.cgroupParent,
   ]);
 }

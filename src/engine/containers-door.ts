@@ -20,7 +20,8 @@ import type {
   Size,
   Usage,
 } from '../containers/container.ts';
-import { type Containers, isUp } from '../containers/containers.ts';
+import { isUp } from '../containers/container.ts';
+import type { Containers } from '../containers/containers.ts';
 import type { ExecStartOptions, Execs } from '../containers/execs.ts';
 import type { Facilities } from '../containers/facilities.ts';
 import { topOf, usageOf } from '../containers/inspection.ts';
@@ -99,13 +100,13 @@ export class ContainersDoor {
     const container = this.#containers.get(reference);
     if (container.logPath === '')
       throw new HolmError('unsupported', 'configured logging driver does not support reading');
-    const follow = options.follow && isUp(container) ? this.#containers.ended(container) : undefined;
+    const follow = options.follow && isUp(container) ? this.#containers.runs.find(container.id)?.ended : undefined;
     return readLog(container.logPath, options, follow, signal);
   }
 
   async usage(reference: string): Promise<Usage> {
     const container = this.#containers.get(reference);
-    return usageOf(this.#facilities, container, this.#containers.running(container).pid);
+    return usageOf(this.#facilities, container, this.#containers.runs.get(container).pid);
   }
 
   async top(
@@ -113,7 +114,7 @@ export class ContainersDoor {
     psArguments: string,
   ): Promise<{ titles: readonly string[]; processes: readonly (readonly string[])[] }> {
     const container = this.#containers.get(reference);
-    this.#containers.running(container);
+    this.#containers.runs.get(container);
     return topOf(this.#facilities, container, psArguments);
   }
 
@@ -141,7 +142,7 @@ export class ContainersDoor {
   /** A container whose files are about to be looked at: a slot that has its root mounted must not stand in the way. */
   async #ownRoot(reference: string): Promise<Container> {
     const container = this.#containers.get(reference);
-    await this.#containers.slots.discard(container.id);
+    await this.#containers.runs.slots.discard(container.id);
     return container;
   }
 

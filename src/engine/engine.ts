@@ -9,7 +9,8 @@ import { Locks } from '../base/locks.ts';
 import { parentSteps } from '../cgroups/group.ts';
 import { detectHierarchies } from '../cgroups/hierarchy.ts';
 import type { Container, ContainerConfig } from '../containers/container.ts';
-import { Containers, isUp } from '../containers/containers.ts';
+import { isUp } from '../containers/container.ts';
+import { Containers } from '../containers/containers.ts';
 import { describe } from '../containers/creation.ts';
 import { Execs } from '../containers/execs.ts';
 import type { Facilities } from '../containers/facilities.ts';
@@ -98,7 +99,7 @@ export class Engine implements AsyncDisposable {
           .filter((container) => container.imageId === id)
           .map((container) => ({ id: container.id, isRunning: isUp(container) })),
       onEvent: (action, id, name) => {
-        if (action === 'delete') void found.containers?.slots.forgetImage(id);
+        if (action === 'delete') void found.containers?.runs.slots.forgetImage(id);
         events.emit({ type: 'image', action, actorId: id, attributes: { name } });
       },
     });
@@ -135,7 +136,7 @@ export class Engine implements AsyncDisposable {
       facilities,
       containers: found.containers,
       close: async () => {
-        await found.containers?.slots.close();
+        await found.containers?.runs.slots.close();
         await kernel.close();
         database.close();
       },

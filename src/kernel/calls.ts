@@ -58,6 +58,7 @@ export const calls = {
   write_file: 'isbi',
   make_path: 'isii',
   check_cwd: '',
+  refuse_filesystem: 'ii',
   netlink: 'ibi',
   seccomp_filter: 'bi',
   device_filter: 'ib',

@@ -41,6 +41,9 @@ export const MOUNT_ATTR_NODEV = 4;
 export const MOUNT_ATTR_NOEXEC = 8;
 export const MOUNT_ATTR_NOATIME = 0x10;
 
+// linux/magic.h
+export const PROC_SUPER_MAGIC = 0x9fa0;
+
 // fcntl.h. O_DIRECTORY and O_NOFOLLOW differ on arm64: use fs.constants' values through these functions' callers.
 export const AT_FDCWD = -100;
 export const AT_EMPTY_PATH = 0x1000;

@@ -13,6 +13,7 @@ import {
   MS_SLAVE,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
+  PROC_SUPER_MAGIC,
 } from '../kernel/constants.ts';
 import { type Program, type Register, type Registers, type Step, step, type Text } from '../kernel/steps.ts';
 
@@ -31,6 +32,8 @@ export interface FilesystemMount {
   readonly data?: string;
   /** Permission bits of the target if it must be made. */
   readonly mode?: number;
+  /** A mount that a user asked for: it must not cover a part of /proc, not even through a link. */
+  readonly isAsked?: boolean;
   readonly why: string;
 }
 
@@ -42,7 +45,8 @@ export interface BindMount {
   readonly isFile: boolean;
   readonly recursive: boolean;
   readonly readOnly: boolean;
-  readonly noSuid?: boolean;
+  /** A mount that a user asked for: it must not cover a part of /proc, not even through a link. */
+  readonly isAsked?: boolean;
   readonly propagation: BindPropagation;
   readonly why: string;
 }
@@ -69,6 +73,7 @@ export function mountFilesystem(root: Register, mount: FilesystemMount, register
   registers.release(target);
   return [
     makeTarget(root, mount.target, directory, mount.mode ?? 0o755, target),
+    ...spareProc(mount, target),
     step(
       'mount',
       [mount.source, pathOf(target), mount.type, mount.flags, mount.data ?? null],
@@ -96,6 +101,7 @@ export function placeBind(root: Register, mount: BindMount, source: Register, re
   registers.release(target);
   return [
     makeTarget(root, mount.target, mount.isFile ? file : directory, 0o755, target),
+    ...spareProc(mount, target),
     ...setAttributes(mount, source),
     step(
       'move_mount',
@@ -129,6 +135,16 @@ function setAttributes(mount: BindMount, source: Register): Step[] {
         why: `${mount.readOnly ? 'read-only, ' : ''}propagation ${mount.propagation}`,
       },
     ),
+  ];
+}
+
+/** What is written to /proc for the guest must reach the kernel, and what is masked there must stay so (CVE-2025-52881). */
+function spareProc(mount: Mount, target: Register): Step[] {
+  if (mount.isAsked !== true) return [];
+  return [
+    step('refuse_filesystem', [target, PROC_SUPER_MAGIC], `mount "${mount.target}": it is inside /proc`, {
+      why: 'a mount there would cover what the engine relies on',
+    }),
   ];
 }
 

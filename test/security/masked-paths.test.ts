@@ -81,7 +81,7 @@ const overProc: readonly (readonly string[])[] = [
 
 for (const options of overProc) {
   test(`a mount over /proc is refused: ${options.join(' ')}`, async () => {
-    const result = await daemon.docker(['run', '--rm', ...options, 'busybox:test', 'cat', '/proc/self/status']);
+    const result = await daemon.docker(['run', '--rm', ...options, 'busybox:test', 'true']);
     assert.notEqual(result.code, 0, result.stdout);
     assert.match(result.stderr, /\/proc/);
   });
