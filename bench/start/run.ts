@@ -7,7 +7,7 @@ import { enclosedPlace } from '../enclosure.ts';
 import { dockerd } from '../engines/dockerd.ts';
 import { Engine, type EngineKind } from '../engines/engine.ts';
 import { Floor } from '../engines/floor.ts';
-import { holm } from '../engines/holm.ts';
+import { holm, packHolm } from '../engines/holm.ts';
 import { podman } from '../engines/podman.ts';
 import { makeImages } from '../images.ts';
 import { type Options, readOptions } from '../options.ts';
@@ -73,9 +73,10 @@ async function open(peers: Peers, undo: AsyncDisposableStack): Promise<Bench> {
     return engine;
   };
   const floor = undo.use(await Floor.open(place, images.rootfs));
-  const cold = await start(holm({ isCold: true }));
+  const packed = await packHolm(place.directory);
+  const cold = await start(holm(packed, { isCold: true }));
   const engines: Engine[] = [];
-  for (const kind of kindsOf(peers)) engines.push(await start(kind));
+  for (const kind of kindsOf(peers, packed)) engines.push(await start(kind));
   const runtimes = peers.found.filter(({ name }) => name === 'runc' || name === 'crun');
   return { place, images, engines, cold, floor, runtimes, quick: options.quick };
 }
@@ -102,8 +103,8 @@ function chooseMeasures({ only }: Options): typeof measures {
   return measures.filter(({ name }) => only === undefined || only.includes(name));
 }
 
-function kindsOf({ found }: Peers): EngineKind[] {
-  const kinds = [holm({ profileDirectory: options.profile })];
+function kindsOf({ found }: Peers, packed: string): EngineKind[] {
+  const kinds = [holm(packed, { profileDirectory: options.profile })];
   for (const { name, path, version } of found) {
     if (name === 'dockerd') kinds.push(dockerd(path, version));
     if (name === 'podman') kinds.push(podman(path, version));

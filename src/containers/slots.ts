@@ -1,6 +1,7 @@
 // Warm slots: containers prepared before anyone asks. A slot is a guest whose cgroup, namespaces, cable and root stand and whose
 // first process waits; create takes its id, start sends it the rest. It is only a faster road to the same state: a container
-// of another shape, or whose slot is gone, takes the plain one. What is ready is bounded, and refilled after a start.
+// of another shape, or whose slot is gone, takes the plain one. What is ready is bounded, and refilled
+// when nothing else is asked for.
 import { mkdirSync } from 'node:fs';
 import { fullMessageOf } from '../base/error.ts';
 import { createId, type Id } from '../base/id.ts';
@@ -33,8 +34,8 @@ export interface SlotWork {
 /** How long a slot waits for its container's start, and a ready one for a container. */
 const claimMs = 20_000;
 const idleMs = 120_000;
-/** So that a refill does not stand in the way of the start that it follows. */
-const refillDelayMs = 3;
+/** So long nothing may have happened to a container before slots are refilled: what is asked for now comes first. */
+const quietMs = 30;
 
 export class Slots {
   readonly #facilities: Pick<Facilities, 'runDirectory'>;
@@ -45,6 +46,7 @@ export class Slots {
   #model: Container | undefined;
   #refilling: Promise<void> | undefined;
   #idle: NodeJS.Timeout | undefined;
+  #quiet: NodeJS.Timeout | undefined;
   #closed = false;
 
   /** Keeps up to `most` slots ready. */
@@ -98,13 +100,20 @@ export class Slots {
     if (shapeOf(model) !== undefined) this.#model = model;
     clearTimeout(this.#idle);
     this.#idle = setTimeout(() => void this.#empty(), idleMs).unref();
-    this.#refilling ??= this.#fill().finally(() => {
-      this.#refilling = undefined;
-    });
+    this.#quiet ??= setTimeout(() => {
+      this.#quiet = undefined;
+      this.#refilling ??= this.#fill().finally(() => {
+        this.#refilling = undefined;
+      });
+    }, quietMs).unref();
+  }
+
+  /** To be told of everything that happens to a container: a refill that waits begins to wait anew. */
+  noteWork(): void {
+    this.#quiet?.refresh();
   }
 
   async #fill(): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, refillDelayMs));
     try {
       while (!this.#closed && this.#model !== undefined) {
         const shape = shapeOf(this.#model);
@@ -158,6 +167,7 @@ export class Slots {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#idle);
+    clearTimeout(this.#quiet);
     await this.#empty();
     for (const id of [...this.#claimed.keys()]) await this.discard(id);
   }

@@ -127,7 +127,10 @@ export class Engine implements AsyncDisposable {
       runDirectory,
       initBinary: binary,
       availableCapabilities: readHostCapabilities(),
-      tell: (container, action, attributes) => events.emit(containerEvent(container, action, attributes)),
+      tell: (container, action, attributes) => {
+        found.containers?.runs.slots.noteWork();
+        events.emit(containerEvent(container, action, attributes));
+      },
     };
     found.containers = new Containers(facilities, database, configuration.warmSlots);
     const engine = new Engine({
@@ -137,6 +140,7 @@ export class Engine implements AsyncDisposable {
       containers: found.containers,
       close: async () => {
         await found.containers?.runs.slots.close();
+        await layers.synced();
         await kernel.close();
         database.close();
       },

@@ -1,12 +1,17 @@
 // Unpacked layers, each in a directory that overlay mounts can name briefly: <first 24 digits of the chain id>/diff, with the
-// record layer.json beside it. A layer is made under another name and renamed when whole, so what is there is complete.
+// record layer.json beside it. A layer is made under another name and renamed when whole, so what is there is complete. It is
+// synced to the disk after that: until then its record names the boot of the machine, and after another boot it is made anew.
+import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rename } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { type Digest, hexOf } from '../base/digest.ts';
 import { HolmError, hasCode } from '../base/error.ts';
 import { Locks } from '../base/locks.ts';
-import { replaceFile, syncDirectory } from '../content/durable.ts';
+import { log } from '../base/log.ts';
+import { replaceFile } from '../content/durable.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { type ArchiveLimits, defaultLimits } from './limits.ts';
 import { TarMeter } from './tar-meter.ts';
@@ -37,7 +42,7 @@ export class StagedLayer implements AsyncDisposable {
     return this.#unpacking.write(chunk);
   }
 
-  /** Ends the tar; resolves when all of it is in place and synced. */
+  /** Ends the tar; resolves when all of it is in place. */
   async finish(): Promise<void> {
     await this.#unpacking.finish();
     this.#finished = true;
@@ -71,6 +76,7 @@ export class LayerStore {
   readonly #kernel: Kernel;
   readonly #locks = new Locks();
   readonly #layers = new Map<Digest, Layer>();
+  #syncing: Promise<void> = Promise.resolve();
 
   private constructor(directory: string, kernel: Kernel, limits: ArchiveLimits) {
     this.directory = directory;
@@ -145,12 +151,29 @@ export class LayerStore {
     const present = this.#layers.get(chainId);
     if (present !== undefined) return present;
     const layer: Layer = { chainId, diffId, sizeBytes: staged.sizeBytes };
-    await replaceFile(join(staged.directory, 'layer.json'), `${JSON.stringify(layer)}\n`);
-    await rename(staged.directory, join(this.directory, nameOf(chainId)));
+    const directory = join(this.directory, nameOf(chainId));
+    await writeFile(join(staged.directory, 'layer.json'), formatRecord(layer, bootId));
+    await rename(staged.directory, directory);
     staged.keep();
-    await syncDirectory(this.directory);
     this.#layers.set(chainId, layer);
+    this.#syncLater(directory, layer);
     return layer;
+  }
+
+  /** Nobody waits for the disk: a layer that a power cut takes is unpacked again from its blob. */
+  #syncLater(directory: string, layer: Layer): void {
+    this.#syncing = this.#syncing
+      .then(() => sync(directory))
+      .then(() => replaceFile(join(directory, 'layer.json'), formatRecord(layer, undefined)))
+      .catch((error: unknown) => {
+        if (this.#layers.has(layer.chainId))
+          log('warn', 'Cannot sync a layer; it counts for this boot only', { directory, error });
+      });
+  }
+
+  /** Settles when all layers are on the disk. */
+  async synced(): Promise<void> {
+    await this.#syncing;
   }
 
   /** Removes an unpacked layer; one that is not there is no error. Resolves when its space is free. */
@@ -173,12 +196,26 @@ function nameOf(chainId: Digest): string {
   return hexOf(chainId).slice(0, 24);
 }
 
+/** This boot of the machine (random(4), /proc/sys/kernel/random/boot_id). */
+const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+
+/** The content of layer.json; with `boot` while the layer may not be on the disk. */
+function formatRecord(layer: Layer, boot: string | undefined): string {
+  return `${JSON.stringify({ ...layer, boot })}\n`;
+}
+
 async function readRecord(directory: string): Promise<Layer | undefined> {
   try {
-    const { chainId, diffId, sizeBytes } = JSON.parse(await readFile(join(directory, 'layer.json'), 'utf8')) as Layer;
-    return { chainId, diffId, sizeBytes };
+    const text = await readFile(join(directory, 'layer.json'), 'utf8');
+    const { chainId, diffId, sizeBytes, boot } = JSON.parse(text) as Layer & { boot?: string };
+    return boot === undefined || boot === bootId ? { chainId, diffId, sizeBytes } : undefined;
   } catch (error) {
     if (error instanceof SyntaxError || hasCode(error, 'ENOENT')) return undefined;
     throw error;
   }
+}
+
+/** Syncs the file system of a directory (sync(1), -f). */
+async function sync(directory: string): Promise<void> {
+  await promisify(execFile)('sync', ['-f', directory]);
 }

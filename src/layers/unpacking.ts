@@ -11,7 +11,6 @@ import type { ArchiveLimits } from './limits.ts';
 
 /** Flags of the keeper's unpack (docs/keeper.md). */
 const convertWhiteouts = 1;
-const syncAtEnd = 16;
 const abortTimeoutMs = 30_000;
 
 export class Unpacking {
@@ -26,7 +25,7 @@ export class Unpacking {
       ...confine(directory),
       step(
         'unpack',
-        [connection, convertWhiteouts | syncAtEnd, limits.mostBytes, limits.mostEntries],
+        [connection, convertWhiteouts, limits.mostBytes, limits.mostEntries],
         `unpack into "${directory}"`,
       ),
     ]);
