@@ -1,5 +1,6 @@
 // Files of a container, in and out (docker cp, export, diff, commit). The work is done by a child of the keeper inside the
 // container's own root (roots.ts), so a path, whatever links stand in it, leads nowhere else.
+import { existsSync, statSync } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { HolmError } from '../base/error.ts';
@@ -139,12 +140,13 @@ export function writableBytes(container: Container): Promise<number> {
 
 function enter(facilities: Facilities, container: Container): Program {
   const volumes: BindMount[] = container.mountPoints
-    .filter((point) => point.kind !== 'tmpfs')
+    .filter((point) => point.kind !== 'tmpfs' && existsSync(point.source))
     .map((point) => ({
       kind: 'bind',
       source: point.source,
+      ...(point.subpath === undefined ? {} : { subpath: point.subpath }),
       target: point.target,
-      isFile: false,
+      isFile: !statSync(point.subpath === undefined ? point.source : `${point.source}/${point.subpath}`).isDirectory(),
       recursive: true,
       readOnly: point.readOnly,
       propagation: 'rprivate',

@@ -185,6 +185,8 @@ export interface MountPoint {
   readonly kind: 'bind' | 'volume' | 'tmpfs';
   readonly name?: string;
   readonly source: string;
+  /** A path within the volume that alone is mounted. */
+  readonly subpath?: string;
   readonly target: string;
   readonly driver?: string;
   readonly readOnly: boolean;

@@ -253,7 +253,8 @@ async function resolveVolume(
   return {
     kind: 'volume',
     name: volume.name,
-    source: request.subpath === undefined ? volume.path : `${volume.path}/${request.subpath}`,
+    source: volume.path,
+    ...(request.subpath === undefined ? {} : { subpath: request.subpath }),
     target: request.target,
     driver: volume.driver,
     readOnly: request.readOnly,

@@ -221,7 +221,8 @@ function askedMounts(container: Container): Mount[] {
     const isAsked = !point.target.startsWith('/proc/');
     if (point.kind === 'tmpfs') return { ...tmpfs(point.target, request), isAsked };
     return bind(point.source, point.target, {
-      isFile: isFile(point.source),
+      isFile: isFile(point.subpath === undefined ? point.source : `${point.source}/${point.subpath}`),
+      ...(point.subpath === undefined ? {} : { subpath: point.subpath }),
       readOnly: point.readOnly,
       recursive: !(request?.kind === 'bind' && request.nonRecursive),
       propagation: request?.kind === 'bind' ? request.propagation : 'rprivate',

@@ -113,7 +113,7 @@ function readNothing(): Program {
 function buildRoot(spec: GuestSpec, root: Register, registers: Registers): Program {
   const early = new Map(spec.mounts.filter(isShared).map((bind) => [bind, registers.acquire()]));
   return [
-    ...[...early].map(([bind, source]) => openBindSource(bind, source)),
+    ...[...early].flatMap(([bind, source]) => openBindSource(bind, source, registers)),
     isolateMounts(spec.rootPropagation),
     ...('overlay' in spec.root ? mountOverlay(spec.root.overlay, root) : bindRoot(spec.root.directory, root)),
     ...spec.mounts.flatMap((mount) => placeMount(mount, root, early.get(mount as BindMount), registers)),
@@ -132,7 +132,7 @@ function placeMount(mount: Mount, root: Register, early: Register | undefined, r
   if (mount.kind === 'filesystem') return mountFilesystem(root, mount, registers);
   if (early !== undefined) return placeBind(root, mount, early, registers);
   const source = registers.acquire();
-  const steps = [openBindSource(mount, source), ...placeBind(root, mount, source, registers)];
+  const steps = [...openBindSource(mount, source, registers), ...placeBind(root, mount, source, registers)];
   registers.release(source);
   return steps;
 }

@@ -78,9 +78,9 @@ export function enterRoot(
     ...mountOverlay(overlayOf(facilities, container), root),
     ...volumes.flatMap((volume) => {
       const source = registers.acquire();
+      const steps = [...openBindSource(volume, source, registers), ...placeBind(root, volume, source, registers)];
       registers.release(source);
-      const other = new Registers(source.register + 1);
-      return [openBindSource(volume, source), ...placeBind(root, volume, source, other)];
+      return steps;
     }),
     ...pivotRoot(root),
     ...dropArchiveCapabilities(),

@@ -19,11 +19,12 @@ let directory: string;
 let database: DatabaseSync;
 let kernel: DrainingKernel;
 let images: Images;
-let layers: LayerStore;
+let layers: LayerStore | undefined;
 const users = new Map<Digest, ImageUser[]>();
 const events: string[] = [];
 
 async function open(): Promise<void> {
+  await layers?.synced();
   const content = await ContentStore.open(join(directory, 'content'));
   layers = await LayerStore.open(join(directory, 'layers'), kernel);
   images = await Images.open({
@@ -45,6 +46,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   database.close();
+  await layers?.synced();
   await rm(directory, { recursive: true });
 });
 
@@ -389,8 +391,9 @@ describe('recover()', () => {
   it('unpacks again what is gone, and removes what belongs to none', async () => {
     await load(dockerArchive({ layers: [one, two], tags: ['a:1'], packing: 'gzip' }));
     const [first] = images.get('a:1').layers;
-    await layers.remove(first!.chainId);
-    await (await layers.stage()).finish();
+    await layers!.synced();
+    await layers!.remove(first!.chainId);
+    await (await layers!.stage()).finish();
     await open();
     assert.equal((await unpacked()).length, 2);
     assert.equal(images.get('a:1').sizeBytes, 6);

@@ -11,11 +11,17 @@ import {
   MS_REC,
   MS_SHARED,
   MS_SLAVE,
+  O_CLOEXEC,
+  O_PATH,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
   PROC_SUPER_MAGIC,
+  RESOLVE_BENEATH,
+  RESOLVE_NO_MAGICLINKS,
+  RESOLVE_NO_SYMLINKS,
 } from '../kernel/constants.ts';
 import { type Program, type Register, type Registers, type Step, step, type Text } from '../kernel/steps.ts';
+import { openHow, openRoot } from './overlay.ts';
 
 const directory = 0;
 const file = 1;
@@ -41,6 +47,8 @@ export interface FilesystemMount {
 export interface BindMount {
   readonly kind: 'bind';
   readonly source: string;
+  /** A path within the source that alone is mounted. */
+  readonly subpath?: string;
   readonly target: string;
   readonly isFile: boolean;
   readonly recursive: boolean;
@@ -87,12 +95,27 @@ export function mountFilesystem(root: Register, mount: FilesystemMount, register
 }
 
 /** Takes the source of a bind mount off the host, before the host's mounts become slaves, so that propagation can be kept. */
-export function openBindSource(mount: BindMount, source: Register): Step {
-  const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (mount.recursive ? AT_RECURSIVE : 0);
-  return step('open_tree', [AT_FDCWD, mount.source, flags], `bind "${mount.source}"`, {
-    result: source,
-    why: mount.why,
-  });
+export function openBindSource(mount: BindMount, source: Register, registers: Registers): Program {
+  const recursive = mount.recursive ? AT_RECURSIVE : 0;
+  const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive;
+  const options = { result: source, why: mount.why };
+  if (mount.subpath === undefined) {
+    return [step('open_tree', [AT_FDCWD, mount.source, flags], `bind "${mount.source}"`, options)];
+  }
+  // What lies in a volume was written by guests: no link in it may lead to the host's files.
+  const [base, part] = [registers.acquire(), registers.acquire()];
+  registers.release(base);
+  registers.release(part);
+  const how = openHow(O_PATH | O_CLOEXEC, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+  return [
+    openRoot(mount.source, base),
+    step('openat2', [base, mount.subpath, how, how.length], `open "${mount.subpath}" of "${mount.source}"`, {
+      result: part,
+    }),
+    step('open_tree', [part, '', flags | AT_EMPTY_PATH], `bind "${mount.subpath}" of "${mount.source}"`, options),
+    closeStep(part),
+    closeStep(base),
+  ];
 }
 
 /** Puts a bind mount's source, opened before, on its target beneath `root`. */

@@ -57,6 +57,7 @@ export class TestStores implements AsyncDisposable {
   }
 
   async close(): Promise<void> {
+    await this.layers.synced();
     this.#database.close();
     await this.kernel.close();
   }
