@@ -34,11 +34,13 @@ export async function makeImages(directory: string): Promise<Images> {
 const files = 5000;
 const fileBytes = 23_500;
 
-/** A docker archive of `largeImage`: one layer of 121 MB in 5,000 files, whose bytes do not repeat and are the same each time. */
-export async function makeLargeArchive(directory: string): Promise<string> {
-  const root = join(directory, 'large');
-  const layer = join(directory, 'large-layer.tar');
-  const archive = join(directory, 'large.tar');
+/**
+ * Makes a docker archive of `largeImage`: one layer of 121 MB in 5,000 files, whose bytes do not repeat; the same for the same
+ * seed. `scratch` is a directory on a tmpfs: for minutes after a removal of many files ext4 is slow to make new ones.
+ */
+export async function makeLargeArchive(archive: string, scratch: string, seed: number): Promise<void> {
+  const root = join(scratch, 'large');
+  const layer = join(scratch, 'large-layer.tar');
   const block = noise(2 * fileBytes);
   for (let index = 0; index < files; index++) {
     const folder = join(root, `usr/share/${Math.floor(index / 50)}`);
@@ -46,13 +48,13 @@ export async function makeLargeArchive(directory: string): Promise<string> {
     const from = (index * 7919) % fileBytes;
     const content = Buffer.from(block.subarray(from, from + fileBytes));
     content.writeUInt32LE(index, 0);
+    content.writeUInt32LE(seed, 4);
     writeFileSync(join(folder, `file-${index}`), content);
   }
   await packRoot(root, layer);
   rmSync(root, { recursive: true });
   await packImage({ tag: largeImage, layers: [layer], config: { Cmd: ['true'] } }, archive);
   rmSync(layer);
-  return archive;
 }
 
 function noise(bytes: number): Buffer {

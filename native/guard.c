@@ -95,10 +95,11 @@ static void cut_output(void) {
     }
 }
 
+// The pid stays taken until the end was told: nobody may mistake another process for the guest.
 static void reap(void) {
     siginfo_t info = {0};
     struct timespec now;
-    if (waitid(P_PIDFD, (id_t)guest->pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0) return;
+    if (waitid(P_PIDFD, (id_t)guest->pidfd, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0) return;
     clock_gettime(CLOCK_REALTIME, &now);
     record.signal = info.si_code == CLD_EXITED ? 0 : info.si_status;
     record.code = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
@@ -142,6 +143,7 @@ static void write_exit(void) {
     accept_clients(); // those that came at the last moment hear of the end as well
     serve_ready_clients(0);
     tell_exit(text, (size_t)(at - text));
+    waitid(P_PID, (id_t)guest->pid, NULL, WEXITED | WNOHANG);
 }
 
 static void save_memory(void) {

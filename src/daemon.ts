@@ -9,6 +9,10 @@ import { describeConfiguration, readConfiguration } from './engine/configuration
 import { Engine } from './engine/engine.ts';
 
 process.title = 'holmd';
+// A mistake in one place must not end the engine of all guests.
+process.on('unhandledRejection', (error) =>
+  log('error', 'A failure that nobody awaited', { error: fullMessageOf(error) }),
+);
 
 async function main(): Promise<void> {
   if (process.argv.includes('--help')) {
@@ -17,7 +21,10 @@ async function main(): Promise<void> {
   }
   const configuration = readConfiguration(process.argv.slice(2), process.env);
   setLogLevel(configuration.logLevel);
-  await using engine = await Engine.open(configuration);
+  await using engine = await Engine.open(configuration, () => {
+    log('error', 'holmd cannot go on: its keeper has left; guests go on');
+    process.exit(1);
+  });
   const server = await serve(engine, { socketPath: configuration.socketPath });
   const pidFile = `${configuration.runDirectory}/holmd.pid`;
   writeFileSync(pidFile, `${process.pid}\n`);

@@ -13,6 +13,7 @@ import { RootView } from '../rootfs/view.ts';
 import { treeBytes } from '../volumes/volumes.ts';
 import type { Container } from './container.ts';
 import { isUp } from './container.ts';
+import { depthOf } from './default-spec.ts';
 import type { Facilities } from './facilities.ts';
 import type { PathStat } from './requests.ts';
 import { enterRoot, mostUnpackedBytes, mostUnpackedEntries, packFlags, unpackFlags } from './roots.ts';
@@ -140,6 +141,7 @@ export function writableBytes(container: Container): Promise<number> {
 
 function enter(facilities: Facilities, container: Container): Program {
   const volumes: BindMount[] = container.mountPoints
+    .toSorted((a, b) => depthOf(a.target) - depthOf(b.target))
     .filter((point) => point.kind !== 'tmpfs' && existsSync(point.source))
     .map((point) => ({
       kind: 'bind',

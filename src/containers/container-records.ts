@@ -4,6 +4,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { decodeRecord, encodeRecord } from '../base/database.ts';
 import { HolmError } from '../base/error.ts';
 import type { Id } from '../base/id.ts';
+import { log } from '../base/log.ts';
 import type { Container } from './container.ts';
 
 const runFields = ['state', 'endpoints', 'stoppedByUser', 'restartCount'] as const;
@@ -65,11 +66,21 @@ export class ContainerRecords {
     if (before === undefined) throw new HolmError('notFound', `No such container: ${id}`);
     const after = { ...before, ...change };
     const changed = Object.keys(change);
-    if (changed.some(isRunField)) this.#updateRun.run(encodeRun(after), id);
+    // The configuration first: a run state of later never stands beside a configuration of earlier.
     if (!changed.every(isRunField)) this.#update.run(after.name, encodeRecord(after), id);
     if (after.name !== before.name) this.#byName.delete(before.name);
     this.#remember(after);
+    if (changed.some(isRunField)) this.#writeRun(after);
     return after;
+  }
+
+  /** What happened has happened, also where the disk is full: recovery finds it again. */
+  #writeRun(container: Container): void {
+    try {
+      this.#updateRun.run(encodeRun(container), container.id);
+    } catch (error) {
+      log('error', 'Cannot put the state of a container on record', { id: container.id, error });
+    }
   }
 
   remove(id: Id): void {

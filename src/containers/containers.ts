@@ -16,7 +16,7 @@ import { cgroupOf, type Facilities } from './facilities.ts';
 import { LateStream } from './late-stream.ts';
 import { removeFilesOf, sweep } from './removal.ts';
 import type { AttachOptions, StopOptions, WaitCondition, WaitResult } from './requests.ts';
-import { Restarts, wantsRestart } from './restarts.ts';
+import { Restarts } from './restarts.ts';
 import type { Running } from './running.ts';
 import { Runs } from './runs.ts';
 import { Waiting } from './waiting.ts';
@@ -74,7 +74,13 @@ export class Containers {
       const container = this.get(id);
       if (container.state.is === 'paused')
         throw new HolmError('conflict', 'cannot start a paused container, try unpause instead');
-      if (container.state.is !== 'running') await this.runs.launch(container, options.size);
+      if (container.state.is === 'creating' || container.state.is === 'removing')
+        throw new HolmError(
+          'conflict',
+          `cannot start container ${id}: it is being ${container.state.is === 'creating' ? 'created' : 'removed'}`,
+        );
+      if (container.state.is === 'running') return;
+      await this.runs.launch(this.records.update(container.id, { restartCount: 0 }), options.size);
     });
   }
 
@@ -86,15 +92,18 @@ export class Containers {
   }
 
   async #startAgain(id: string): Promise<void> {
-    const container = this.records.findById(id);
-    if (container?.state.is !== 'exited') return;
-    this.records.update(container.id, { restartCount: container.restartCount + 1 });
-    await this.#facilities.locks.hold(id, () => this.runs.launch(this.get(id), undefined));
+    await this.#facilities.locks.hold(id, async () => {
+      const container = this.records.findById(id);
+      if (container?.state.is !== 'exited' || container.stoppedByUser) return;
+      const again = this.records.update(container.id, { restartCount: container.restartCount + 1 });
+      await this.runs.launch(again, undefined);
+    });
   }
 
+  /** Without force: somebody may have started it again meanwhile. */
   async #removeAutomatically(id: string): Promise<void> {
-    await this.remove(id, { force: true, volumes: true }).catch((error) => {
-      if (!(error instanceof HolmError && error.kind === 'notFound')) {
+    await this.remove(id, { force: false, volumes: true }).catch((error) => {
+      if (!(error instanceof HolmError && (error.kind === 'notFound' || error.kind === 'conflict'))) {
         log('error', 'Cannot remove a container automatically', { id, error: fullMessageOf(error) });
       }
     });
@@ -105,9 +114,11 @@ export class Containers {
     this.#restarts.forget(id);
     await this.#facilities.locks.hold(id, async () => {
       const container = this.get(id);
+      // Also while a restart is planned: it is not wanted any more.
+      if (container.state.is === 'exited' || isUp(container))
+        this.records.update(container.id, { stoppedByUser: true });
       if (!isUp(container)) return;
       if (container.state.is === 'paused') await this.#thaw(container);
-      this.records.update(id, { stoppedByUser: true });
       const signal = parseSignal(options.signal ?? container.config.stopSignal ?? 'SIGTERM');
       const seconds = options.timeoutSeconds ?? container.config.stopTimeoutSeconds ?? defaultStopSeconds;
       const running = this.runs.get(container);
@@ -130,8 +141,10 @@ export class Containers {
     const signal = parseSignal(signalText || 'SIGKILL');
     const running = this.runs.get(container);
     const sigkill = 9;
-    if (signal === sigkill) {
+    if (signal === sigkill || signal === parseSignal(container.config.stopSignal ?? 'SIGTERM')) {
       this.records.update(container.id, { stoppedByUser: true });
+    }
+    if (signal === sigkill) {
       if (container.state.is === 'paused') {
         (await running.control)?.signal(sigkill);
         await this.#thaw(container);
@@ -163,8 +176,14 @@ export class Containers {
       if (container.state.is === 'paused') throw new HolmError('conflict', `Container ${reference} is already paused`);
       if (container.state.is !== 'running') throw new HolmError('conflict', `Container ${container.id} is not running`);
       const { kernel, hierarchies } = this.#facilities;
-      await kernel.run(freezeSteps(hierarchies, cgroupOf(this.#facilities, container)));
-      await waitFrozen(hierarchies, cgroupOf(this.#facilities, container));
+      const cgroup = cgroupOf(this.#facilities, container);
+      await kernel.run(freezeSteps(hierarchies, cgroup));
+      try {
+        await waitFrozen(hierarchies, cgroup);
+      } catch (error) {
+        await kernel.run(thawSteps(hierarchies, cgroup));
+        throw error;
+      }
       this.records.update(container.id, { state: { ...container.state, is: 'paused' } });
       this.#facilities.tell(container, 'pause');
     });
@@ -301,7 +320,13 @@ export class Containers {
   /** Finds all guests again after a start of the daemon: takes up those that run, puts on record what ended, finishes removals. */
   async recover(): Promise<void> {
     await sweep(this.#facilities, new Set(this.list().map(({ id }) => id)));
-    await Promise.all(this.list().map((container) => this.#recoverOne(container)));
+    await Promise.all(
+      this.list().map((container) =>
+        this.#recoverOne(container).catch((error) =>
+          log('error', 'Cannot recover a container', { id: container.id, error: fullMessageOf(error) }),
+        ),
+      ),
+    );
   }
 
   async #recoverOne(container: Container): Promise<void> {
@@ -309,12 +334,16 @@ export class Containers {
     if (container.state.is === 'removing' || container.state.is === 'creating') return this.#erase(container, false);
     makeDirectories(this.#facilities, container);
     await this.runs.recover(container);
+    const after = this.get(container.id);
+    if (after.state.is === 'exited' && after.config.autoRemove) await this.#removeAutomatically(after.id);
   }
 
   /** After recovery: starts what its restart policy wants running. */
   async resumePolicies(): Promise<void> {
     for (const container of this.list()) {
-      if (wantsRestart(container) && container.config.restart.name !== 'on-failure') {
+      const { name } = container.config.restart;
+      const isWanted = name === 'always' || (name === 'unless-stopped' && !container.stoppedByUser);
+      if (container.state.is === 'exited' && isWanted) {
         await this.start(container.id).catch((error) =>
           log('warn', 'Cannot start a container again', { id: container.id, error: fullMessageOf(error) }),
         );

@@ -16,6 +16,7 @@ import { cgroupOf, containerDirectory, type Facilities } from './facilities.ts';
 import { createName } from './names.ts';
 import { copyImageContent, layerPaths } from './roots.ts';
 import type { Slots } from './slots.ts';
+import { checkSysctls } from './sysctls.ts';
 
 const nameShape = /^\/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 
@@ -35,20 +36,22 @@ export async function createContainer(
   const draft = describe(facilities, records, possible, image, createId(), name);
   const slot = slots.take(draft);
   const container = slot === undefined ? draft : describe(facilities, records, possible, image, slot, name);
-  try {
-    // What takes long and can be cut short is on record as such.
-    const asksMounts = config.mounts.length + container.config.volumes.length + config.volumesFrom.length > 0;
-    records.insert(asksMounts ? { ...container, state: { is: 'creating' } } : container);
-    if (slot === undefined) makeDirectories(facilities, container);
-    if (!asksMounts) return { container, warnings };
-    const mountPoints = await resolveMounts(facilities, records, container, image);
-    return { container: records.update(container.id, { mountPoints, state: { is: 'created' } }), warnings };
-  } catch (error) {
-    await slots.discard(container.id);
-    rmSync(containerDirectory(facilities, container.id), { recursive: true, force: true });
-    records.remove(container.id);
-    throw error;
-  }
+  return await facilities.locks.hold(container.id, async () => {
+    try {
+      // What takes long and can be cut short is on record as such.
+      const asksMounts = config.mounts.length + container.config.volumes.length + config.volumesFrom.length > 0;
+      records.insert(asksMounts ? { ...container, state: { is: 'creating' } } : container);
+      if (slot === undefined) makeDirectories(facilities, container);
+      if (!asksMounts) return { container, warnings };
+      const mountPoints = await resolveMounts(facilities, records, container, image);
+      return { container: records.update(container.id, { mountPoints, state: { is: 'created' } }), warnings };
+    } catch (error) {
+      await slots.discard(container.id);
+      rmSync(containerDirectory(facilities, container.id), { recursive: true, force: true });
+      records.remove(container.id);
+      throw error;
+    }
+  });
 }
 
 /** A container's directories; those that are there stay. overlayfs shows the owner and mode of the upper one as the root's. */
@@ -146,6 +149,7 @@ export function describe(
     lowerDirectories: layers.toReversed(),
   };
   checkPath(cgroupOf(facilities, container));
+  checkSysctls(config);
   return container;
 }
 

@@ -230,7 +230,7 @@ function askedMounts(container: Container): Mount[] {
       why: point.kind === 'volume' ? `volume "${point.name}"` : 'asked for',
     });
   });
-  return mounts.toSorted((a, b) => depth(a.target) - depth(b.target));
+  return mounts.toSorted((a, b) => depthOf(a.target) - depthOf(b.target));
 }
 
 const mountOptionFlags: Record<string, number> = {
@@ -256,7 +256,8 @@ function tmpfs(target: string, request: MountRequest | undefined): FilesystemMou
   return filesystem('tmpfs', target, flags, data.join(',') || undefined, 'memory that was asked for');
 }
 
-function depth(path: string): number {
+/** How many directories deep a path is. */
+export function depthOf(path: string): number {
   return path.split('/').filter((name) => name !== '').length;
 }
 

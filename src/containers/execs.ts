@@ -2,8 +2,9 @@
 // settings of its container. Execs are not on record: a daemon that starts again finds their containers, not them.
 import { mkdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { HolmError } from '../base/error.ts';
+import { fullMessageOf, HolmError } from '../base/error.ts';
 import { createId, type Id } from '../base/id.ts';
+import { log } from '../base/log.ts';
 import { joinSteps, openSteps } from '../cgroups/group.ts';
 import { groupOfProcess } from '../cgroups/hierarchy.ts';
 import { type Control, openControl, readExit } from '../kernel/guard.ts';
@@ -92,7 +93,9 @@ export class Execs {
     this.#controls.set(id, control);
     await joined;
     this.#tellContainer(container.id, id, 'exec_start');
-    void exitOf(control, () => readExit(directory)).then((exit) => this.#recordEnd(id, exit.code, directory));
+    exitOf(control, () => readExit(directory))
+      .then((exit) => this.#recordEnd(id, exit.code, directory))
+      .catch((error) => log('error', 'Cannot follow an exec', { id, error: fullMessageOf(error) }));
     return stream;
   }
 
@@ -102,7 +105,9 @@ export class Execs {
     this.#execs.set(id, { ...exec, state: { is: 'exited', code, pid } });
     this.#controls.delete(id);
     this.#tellContainer(exec.containerId, id, 'exec_die', { exitCode: String(code) });
-    void rm(directory, { recursive: true, force: true });
+    rm(directory, { recursive: true, force: true }).catch((error) =>
+      log('warn', 'Cannot remove the directory of an exec', { id, error: fullMessageOf(error) }),
+    );
     // Clients ask for the exit code after the end; nobody asks minutes later.
     setTimeout(() => this.#execs.delete(id), keptMs).unref();
   }

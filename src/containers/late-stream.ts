@@ -38,7 +38,9 @@ export class LateStream extends Duplex {
     const write = this.#write;
     this.#write = undefined;
     if (write !== undefined) this.#send(inner, write.chunk, write.done);
-    if (this.#final !== undefined) inner.end(this.#final);
+    const final = this.#final;
+    this.#final = undefined;
+    if (final !== undefined) inner.end(() => final());
   }
 
   /** Ends a stream whose guest never came. */

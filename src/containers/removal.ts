@@ -5,7 +5,7 @@ import { rm } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { log } from '../base/log.ts';
 import { removeSteps } from '../cgroups/group.ts';
-import { listGroups, removeCgroup } from '../cgroups/kill.ts';
+import { killCgroup, listGroups, removeCgroup } from '../cgroups/kill.ts';
 import { AT_FDCWD, errno } from '../kernel/constants.ts';
 import { openControl } from '../kernel/guard.ts';
 import { type Program, type Register, register, step } from '../kernel/steps.ts';
@@ -29,7 +29,11 @@ export async function removeRun(facilities: Facilities, container: Container, di
     removeDirectory(directory, register(groups.length)),
   ]);
   const isGone = (at: number) => [0, -errno.ENOENT].includes(outcome.register(register(at)));
-  if (!groups.every((_, at) => isGone(at))) await removeCgroup(hierarchies, cgroup);
+  if (!groups.every((_, at) => isGone(at))) {
+    // What outlived the guest's first process, in a shared pid namespace or without its guard, ends with it.
+    await killCgroup(hierarchies, cgroup);
+    await removeCgroup(hierarchies, cgroup);
+  }
   if (!isGone(groups.length)) await rm(directory, { recursive: true, force: true });
 }
 

@@ -9,7 +9,7 @@ const longestPauseMs = 60_000;
 const longRunNanos = 10_000_000_000n;
 
 /** Whether the policy wants it running again. A container that a user stopped stays stopped. */
-export function wantsRestart(container: Container): boolean {
+function wantsRestart(container: Container): boolean {
   const { state, config, restartCount } = container;
   if (state.is !== 'exited' || container.stoppedByUser) return false;
   if (config.restart.name === 'always' || config.restart.name === 'unless-stopped') return true;

@@ -3,6 +3,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { Image } from '../images/image.ts';
 import { CLONE_NEWNS } from '../kernel/constants.ts';
 import { connection, type Program, Registers, step } from '../kernel/steps.ts';
@@ -127,12 +128,15 @@ export async function copyImageContent(
     step('pack', [connection, path, packFlags.hardLinks, -1], `read "${path}" of the image`),
   ]);
   const into = facilities.kernel.fork(unpackInto(target, 0));
-  for await (const chunk of from.output) {
-    if (!into.input.write(chunk)) await new Promise((resolve) => into.input.once('drain', resolve));
+  try {
+    await pipeline(from.output, into.input);
+    await from.outcome;
+    await into.outcome;
+  } finally {
+    from.close();
+    into.close();
+    await Promise.allSettled([from.outcome, into.outcome]);
   }
-  await from.outcome;
-  into.input.end();
-  await into.outcome;
 }
 
 /** Unpacks into a directory of the host, confined to it. */

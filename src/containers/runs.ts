@@ -4,6 +4,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { nowNanos } from '../base/clock.ts';
 import { fullMessageOf, HolmError, hasCode } from '../base/error.ts';
 import { log } from '../base/log.ts';
+import { isFrozen } from '../cgroups/kill.ts';
 import { wasOutOfMemory } from '../cgroups/usage.ts';
 import { openAttachment, openControl, readExit } from '../kernel/guard.ts';
 import type { Connection } from '../networks/networks.ts';
@@ -11,7 +12,7 @@ import { type Container, type ContainerState, isUp, type Size } from './containe
 import type { ContainerRecords } from './container-records.ts';
 import { describe, makeDirectories } from './creation.ts';
 import { exitCodeOf } from './exit-code.ts';
-import { type Facilities, guestDirectory } from './facilities.ts';
+import { cgroupOf, type Facilities, guestDirectory } from './facilities.ts';
 import type { LateStream } from './late-stream.ts';
 import { removeFilesOf, removeRun } from './removal.ts';
 import type { AttachOptions } from './requests.ts';
@@ -210,10 +211,10 @@ export class Runs {
   async clean(container: Container): Promise<void> {
     const directory = guestDirectory(this.#facilities, container.id);
     const { networks } = this.#facilities;
+    await removeRun(this.#facilities, container, directory);
     networks.disconnect(container.id);
     // A network namespace lives on in those who share it; its cable must not keep an address that is free again.
     if (this.#sharers(container).length > 0) await networks.removeLeftovers();
-    await removeRun(this.#facilities, container, directory);
     this.#unclean.delete(container.id);
   }
 
@@ -233,7 +234,7 @@ export class Runs {
     const control = await openControl(directory);
     if (control !== undefined) {
       const startedAt = control.startedAt;
-      const is = container.state.is === 'paused' ? 'paused' : 'running';
+      const is = isFrozen(this.#facilities.hierarchies, cgroupOf(this.#facilities, container)) ? 'paused' : 'running';
       this.#watch(this.#records.update(container.id, { state: { is, pid: control.pid, startedAt } }), {
         pid: control.pid,
         directory,

@@ -62,7 +62,7 @@ export class Slots {
     const at = this.#ready.findIndex((slot) => slot.shape === shape && slot.prepared.isWaiting);
     const slot = at === -1 ? undefined : this.#ready.splice(at, 1)[0];
     if (slot === undefined) return undefined;
-    const timer = setTimeout(() => void this.discard(slot.id), claimMs).unref();
+    const timer = setTimeout(() => this.discard(slot.id).catch(warn), claimMs).unref();
     this.#claimed.set(slot.id, { slot, timer });
     return slot.id;
   }
@@ -99,7 +99,7 @@ export class Slots {
     if (this.#most === 0 || this.#closed) return;
     if (shapeOf(model) !== undefined) this.#model = model;
     clearTimeout(this.#idle);
-    this.#idle = setTimeout(() => void this.#empty(), idleMs).unref();
+    this.#idle = setTimeout(() => this.#empty().catch(warn), idleMs).unref();
     this.#quiet ??= setTimeout(() => {
       this.#quiet = undefined;
       this.#refilling ??= this.#fill().finally(() => {
@@ -124,7 +124,7 @@ export class Slots {
       }
     } catch (error) {
       this.#model = undefined;
-      log('warn', 'Cannot prepare a container ahead', { error: fullMessageOf(error) });
+      warn(error);
     }
   }
 
@@ -160,7 +160,8 @@ export class Slots {
   /** Gives up what is ready of an image that goes. */
   async forgetImage(imageId: string): Promise<void> {
     if (this.#model?.imageId === imageId) this.#model = undefined;
-    for (const slot of this.#ready.filter(({ container }) => container.imageId === imageId)) await this.#remove(slot);
+    for (const slot of this.#ready.filter(({ container }) => container.imageId === imageId))
+      await this.#remove(slot).catch(warn);
   }
 
   /** Ends everything that waits. */
@@ -171,6 +172,10 @@ export class Slots {
     await this.#empty();
     for (const id of [...this.#claimed.keys()]) await this.discard(id);
   }
+}
+
+function warn(error: unknown): void {
+  log('warn', 'Cannot keep containers prepared', { error: fullMessageOf(error) });
 }
 
 /** All that decides what is done before the process is known; undefined for what is not worth preparing. */

@@ -65,8 +65,8 @@ export class Engine implements AsyncDisposable {
     this.#close = parts.close;
   }
 
-  /** Opens the engine on its directories; all that a crash left is finished or undone before it resolves. */
-  static async open(configuration: Configuration): Promise<Engine> {
+  /** Opens the engine on its directories; all that a crash left is finished or undone before it resolves. Without its keeper it can do nothing. */
+  static async open(configuration: Configuration, onKeeperLost: () => void): Promise<Engine> {
     const { stateDirectory, runDirectory } = configuration;
     for (const directory of [
       stateDirectory,
@@ -80,7 +80,7 @@ export class Engine implements AsyncDisposable {
     checkNullDevice();
     prepareMountPoints(stateDirectory);
     const binary = configuration.keeper || builtKeeper();
-    const kernel = await openKeeper(binary, `${runDirectory}/keeper.sock`);
+    const kernel = await openKeeper(binary, `${runDirectory}/keeper.sock`, onKeeperLost);
     const hierarchies = detectHierarchies();
     await kernel.run(parentSteps(hierarchies, configuration.cgroupParent));
     const database = openDatabase(`${stateDirectory}/holm.db`);

@@ -57,7 +57,11 @@ export function openControl(directory: string): Promise<Control | undefined> {
   });
   socket.on('close', () => {
     resolve(undefined);
-    exit.resolve(readExit(directory));
+    try {
+      exit.resolve(readExit(directory));
+    } catch (error) {
+      exit.reject(error);
+    }
   });
   socket.on('data', (chunk: Buffer) => {
     pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);

@@ -42,8 +42,12 @@ interface Pending {
   readonly reject: (error: unknown) => void;
 }
 
-/** Starts the keeper at `binary` with its socket at `socketPath`; resolves when it answers. */
-export async function openKeeper(binary: string, socketPath: string): Promise<Kernel> {
+/** Starts the keeper at `binary` with its socket at `socketPath`; resolves when it answers. `onLost` is called if it leaves by itself. */
+export async function openKeeper(
+  binary: string,
+  socketPath: string,
+  onLost: () => void = () => undefined,
+): Promise<Kernel> {
   const child = spawn(binary, ['spawner', socketPath], {
     stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
     detached: true,
@@ -58,6 +62,9 @@ export async function openKeeper(binary: string, socketPath: string): Promise<Ke
   );
   const keeper = new Keeper(child, main, socketPath, hello);
   await hello.promise;
+  main.once('close', () => {
+    if (!keeper.isClosed) onLost();
+  });
   return keeper;
 }
 
@@ -67,6 +74,8 @@ class Keeper implements Kernel {
   readonly #socketPath: string;
   readonly #pending = new Map<number, Pending>();
   #tag = 0;
+  /** By its user. */
+  isClosed = false;
 
   constructor(child: ChildProcess, main: Socket, socketPath: string, hello: PromiseWithResolvers<void>) {
     this.#child = child;
@@ -135,6 +144,7 @@ class Keeper implements Kernel {
       if (this.#child.exitCode !== null || this.#child.signalCode !== null) resolve();
       else this.#child.once('exit', () => resolve());
     });
+    this.isClosed = true;
     this.#child.ref();
     this.#main.end();
     await gone;

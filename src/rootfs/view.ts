@@ -1,7 +1,8 @@
 // A read-only look at the union of layers without mounting it: what a name is, and the text of small files such as
 // /etc/passwd. Symbolic links are followed within the root only, so a hostile image cannot point the engine at the host.
-import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync, readlinkSync, type Stats } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, readSync, type Stats } from 'node:fs';
 import { HolmError, hasCode } from '../base/error.ts';
+import { O_PATH } from '../kernel/constants.ts';
 
 const mostLinks = 40;
 const mostTextBytes = 4 << 20;
@@ -45,16 +46,18 @@ export class RootView {
   }
 
   /** The text of a regular file of at most 4 MiB; undefined if there is none. */
-  readText(path: string): string | undefined {
-    const found = this.find(path);
+  readText(file: string): string | undefined {
+    const found = this.find(file);
     if (found === undefined || !found.stats.isFile()) return undefined;
-    const fd = openSync(found.hostPath, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    // The guest may put a device in its place meanwhile: it is looked at before it is opened.
+    const path = openSync(found.hostPath, O_PATH | constants.O_NOFOLLOW);
     try {
-      if (fstatSync(fd).size > mostTextBytes)
-        throw new HolmError('invalid', `Cannot read "${path}": it is larger than 4 MiB`);
-      return readFileSync(fd, 'utf8');
+      const stats = fstatSync(path);
+      if (!stats.isFile()) return undefined;
+      if (stats.size > mostTextBytes) throw new HolmError('invalid', `Cannot read "${file}": it is larger than 4 MiB`);
+      return readAtMost(`/proc/self/fd/${path}`);
     } finally {
-      closeSync(fd);
+      closeSync(path);
     }
   }
 
@@ -80,6 +83,16 @@ export class RootView {
       visible = below;
     }
     return first;
+  }
+}
+
+function readAtMost(path: string): string {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const bytes = Buffer.allocUnsafe(mostTextBytes);
+    return bytes.toString('utf8', 0, readSync(fd, bytes, 0, mostTextBytes, 0));
+  } finally {
+    closeSync(fd);
   }
 }
 

@@ -85,7 +85,9 @@ export class Volumes {
       options: request.options,
       anonymous: request.name === '',
     };
-    this.#database.prepare('insert into volumes (name, record) values (?, ?)').run(name, encodeRecord(volume));
+    this.#database
+      .prepare('insert or replace into volumes (name, record) values (?, ?)')
+      .run(name, encodeRecord(volume));
     mkdirSync(volume.path, { recursive: true, mode: 0o755 });
     this.#byName.set(name, volume);
     this.#tell(volume, 'create');
@@ -102,7 +104,12 @@ export class Volumes {
     if (users.length > 0) throw new HolmError('conflict', `remove ${name}: volume is in use - [${users.join(', ')}]`);
     this.#byName.delete(name);
     // The directory goes first: a record without a directory is made whole by recover, a directory without a record is lost.
-    await rm(`${this.#directory}/${name}`, { recursive: true, force: true });
+    try {
+      await rm(`${this.#directory}/${name}`, { recursive: true, force: true });
+    } catch (error) {
+      this.#byName.set(name, volume);
+      throw error;
+    }
     this.#database.prepare('delete from volumes where name = ?').run(name);
     this.#tell(volume, 'destroy');
   }

@@ -11,7 +11,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { output } from '../../scripts/command.ts';
+import { buildKeeper } from '../../scripts/build-keeper.ts';
+import { command, output } from '../../scripts/command.ts';
 import { dockerClient } from '../harness/docker-client.ts';
 import { busyboxImage, makeBusyboxRoot } from '../harness/images.ts';
 import type { DebianKernel } from './debian-kernel.ts';
@@ -50,13 +51,15 @@ async function makeSystem(root: string, kernel: DebianKernel): Promise<void> {
   await makeBusyboxRoot(root);
   symlinkSync('bin', join(root, 'sbin'));
   for (const name of ['run', 'var/lib', 'lib', 'lib64']) mkdirSync(join(root, name), { recursive: true });
-  const node = join(project, 'node_modules/node/bin/node');
-  const files = [await dockerClient(), node, join(project, 'build/holm-keeper'), ...(await librariesOf(node))];
-  for (const file of files) take(file, root);
+  await buildKeeper();
+  const docker = await dockerClient();
+  const programs = [docker, join(project, 'node_modules/node/bin/node'), join(project, 'build/holm-keeper')];
+  const libraries = await Promise.all(programs.map(librariesOf));
+  for (const file of new Set([...programs, ...libraries.flat()])) take(file, root);
   for (const name of ['src', 'bin', 'package.json']) take(join(project, name), root);
   cpSync(join(import.meta.dirname, 'guest'), join(root, 'holm-test'), { recursive: true });
   cpSync(await busyboxImage(), join(root, 'holm-test/busybox.tar'));
-  writeFileSync(join(root, 'holm-test/settings'), `project='${project}'\nPATH=$PATH:'${dirname(files[0] ?? '')}'\n`);
+  writeFileSync(join(root, 'holm-test/settings'), `project='${project}'\nPATH=$PATH:'${dirname(docker)}'\n`);
   await takeModules([...drivers, ...otherModules], root, join(root, 'bin/busybox'), kernel);
 }
 
@@ -74,10 +77,10 @@ function take(path: string, root: string): void {
   cpSync(path, join(root, path), { recursive: true, dereference: true });
 }
 
-/** Paths of the shared libraries of a program, and of what loads them. */
+/** Paths of the shared libraries of a program, and of what loads them; none of a static one, of which ldd complains. */
 async function librariesOf(program: string): Promise<readonly string[]> {
-  const lines = await output(['ldd', program]);
-  return [...lines.matchAll(/(\/\S+) \(0x/g)].map((match) => match[1] ?? '');
+  const { stdout } = await command(['ldd', program]);
+  return [...stdout.matchAll(/(\/\S+) \(0x/g)].map((match) => match[1] ?? '');
 }
 
 async function takeModules(
