@@ -49,9 +49,9 @@ function stopOptions(call: Call): { signal?: string; timeoutSeconds?: number } {
 async function stop(call: Call): Promise<void> {
   const container = containerOf(call);
   const options = stopOptions(call);
-  if (!isRunning(container)) return call.sendEmpty(304);
+  // Also of one that does not run: a planned restart is called off.
   await call.backend.containers.stop(container.id, options);
-  call.sendEmpty(204);
+  call.sendEmpty(isRunning(container) ? 204 : 304);
 }
 
 async function restart(call: Call): Promise<void> {
