@@ -330,10 +330,13 @@ export class Containers {
   }
 
   async #recoverOne(container: Container): Promise<void> {
-    this.runs.noteRecovered(container);
-    if (container.state.is === 'removing' || container.state.is === 'creating') return this.#erase(container, false);
-    makeDirectories(this.#facilities, container);
-    await this.runs.recover(container);
+    const { is } = container.state;
+    if (is === 'created') makeDirectories(this.#facilities, container);
+    if (isUp(container) || !this.runs.isClean(container)) {
+      this.runs.noteRecovered(container);
+      if (is === 'removing' || is === 'creating') return this.#erase(container, false);
+      await this.runs.recover(container);
+    }
     const after = this.get(container.id);
     if (after.state.is === 'exited' && after.config.autoRemove) await this.#removeAutomatically(after.id);
   }

@@ -1,6 +1,6 @@
 // The runs of containers: a start, warm or plain, its guard watched until the guest's end, and what a run leaves cleaned up.
 // A guest's end is put on record at once, whatever else goes on with its container; only then is cleaned up.
-import { mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { nowNanos } from '../base/clock.ts';
 import { fullMessageOf, HolmError, hasCode } from '../base/error.ts';
 import { log } from '../base/log.ts';
@@ -250,7 +250,13 @@ export class Runs {
     await this.#running.get(container.id)?.cleaned;
   }
 
-  /** To be told of every container on record when the daemon starts. */
+  /** Whether a run left nothing: its run directory is the last that goes. */
+  isClean({ id, state }: Container): boolean {
+    const isHalf = state.is === 'removing' || state.is === 'creating';
+    return !isHalf && !existsSync(guestDirectory(this.#facilities, id));
+  }
+
+  /** To be told of a container on record that may have left something, when the daemon starts. */
   noteRecovered({ id }: Container): void {
     this.#unclean.add(id);
   }

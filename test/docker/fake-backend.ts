@@ -284,7 +284,9 @@ export class FakeEngine {
           throw error;
         }
       },
-      stop: async (reference) => processOf(reference).end(143),
+      stop: async (reference) => {
+        if (this.#get(reference).state.is === 'running') processOf(reference).end(143);
+      },
       restart: async () => undefined,
       kill: async (reference, signal) => processOf(reference).end(128 + parseSignal(signal)),
       pause: async (reference) => {

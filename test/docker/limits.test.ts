@@ -46,7 +46,7 @@ const cases: readonly Case[] = [
     ['cpu.cfs_period_us', '50000'],
     ['cpu.max', '10000 50000'],
   ],
-  [['-c', '512'], 'cpu', ['cpu.shares', '512'], ['cpu.weight', '20']],
+  [['-c', '512'], 'cpu', ['cpu.shares', '512'], ['cpu.weight', '59']],
   [['--cpuset-cpus', '0'], 'cpuset', ['cpuset.cpus', '0'], ['cpuset.cpus', '0']],
   [['--pids-limit', '33'], 'pids', ['pids.max', '33'], ['pids.max', '33']],
 ];
