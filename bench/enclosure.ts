@@ -14,12 +14,12 @@ const prefix = 'holm-bench-';
 
 /** Runs a script with arguments in an enclosure, where `enclosedPlace()` finds its place; gives its exit code. */
 export async function runEnclosed(script: string, args: readonly string[]): Promise<number> {
+  // The keeper's tiny init reaps what engines leave to the first process of their pid namespace.
+  const init = [await buildKeeper(), 'init', '--'];
   const directory = mkdtempSync(join(parent, prefix));
   const name = directory.slice(parent.length + 1);
   try {
     mkdirSync(join(directory, 'run'));
-    // The keeper's tiny init reaps what engines leave to the first process of their pid namespace.
-    const init = [await buildKeeper(), 'init', '--'];
     const argv = ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child', '--mount-proc'];
     const child = spawn('unshare', [...argv, ...init, process.execPath, script, directory, name, ...args], {
       stdio: ['inherit', 'inherit', 'inherit', 'ipc'],

@@ -7,7 +7,7 @@ const flags = [
   {
     flag: 'peers',
     value: 'NAME,…',
-    sentence: 'Only these others: dockerd, podman, runc, crun, or none (default: all found)',
+    sentence: 'Only these others: dockerd, podman, runc, crun, crun-sid, or none (default: all found)',
   },
   { flag: 'quick', sentence: 'Few rounds and small amounts: to see that it works, not to be quoted' },
   { flag: 'install-peers', sentence: "Install the others from Debian's packages first, without starting any service" },

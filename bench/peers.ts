@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { chmod, rm, writeFile } from 'node:fs/promises';
 import { command, output } from '../scripts/command.ts';
 import { findProgram, updatePackageLists } from '../scripts/debian.ts';
+import { fetchNewestCrun, findNewestCrun } from './newest-crun.ts';
 
 /** A program of others and the Debian package that brings it. */
 interface Peer {
@@ -40,10 +41,15 @@ const peers: readonly Peer[] = [
 /** Further packages without which the above do not get far. */
 const companions = ['netavark', 'iptables'];
 
+/** crun as Debian will have it, beside the installed one. */
+const newest = 'crun-sid';
+
 export interface FoundPeer {
   readonly name: string;
   readonly path: string;
   readonly version: string;
+  /** Shell command before it runs, in a mount namespace of its own. */
+  readonly setUp?: string;
 }
 
 export interface Peers {
@@ -68,6 +74,11 @@ export async function findPeers(only?: readonly string[]): Promise<Peers> {
       );
     }
   }
+  if (only === undefined || only.includes(newest)) {
+    const crun = await findNewestCrun();
+    if (crun !== undefined) found.push({ name: newest, path: 'crun', ...crun });
+    else missing.push(`${newest} is not measured: not fetched yet (--install-peers)`);
+  }
   return { found, missing };
 }
 
@@ -75,6 +86,13 @@ const policy = '/usr/sbin/policy-rc.d';
 
 /** Installs the peers from Debian's packages; no service of theirs is started, now or at the next boot. */
 export async function installPeers(): Promise<void> {
+  await installPackages();
+  await fetchNewestCrun().catch((error: unknown) => {
+    console.log(`crun of sid cannot be fetched: ${error instanceof Error ? error.message : error}`);
+  });
+}
+
+async function installPackages(): Promise<void> {
   const missing = peers.filter((peer) => [peer.name, ...peer.needs].some((name) => findProgram(name) === undefined));
   if (missing.length === 0) return;
   console.log(`Installing ${missing.map((peer) => peer.package).join(', ')} …`);

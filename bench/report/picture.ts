@@ -30,6 +30,7 @@ const colors: Readonly<Record<string, string>> = {
   "podman's own": '#a78bca',
   runc: '#c2975c',
   crun: '#d8b98a',
+  'crun-sid': '#d8b98a',
 };
 const otherColor = '#94a3b8';
 const titles: Readonly<Record<string, string>> = { floor: 'kernel’s floor', 'holm-cold': 'holm, no warm slots' };

@@ -2,6 +2,7 @@
 import type { Engine, Place } from '../engines/engine.ts';
 import type { Floor } from '../engines/floor.ts';
 import { type Images, image } from '../images.ts';
+import type { FoundPeer } from '../peers.ts';
 
 export interface Bench {
   readonly place: Place;
@@ -10,8 +11,8 @@ export interface Bench {
   /** holm without warm slots: only its containers' life is measured. */
   readonly cold: Engine;
   readonly floor: Floor;
-  /** OCI runtimes found: name and path. */
-  readonly runtimes: readonly { readonly name: string; readonly path: string }[];
+  /** OCI runtimes. */
+  readonly runtimes: readonly FoundPeer[];
   readonly quick: boolean;
 }
 

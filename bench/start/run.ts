@@ -77,7 +77,7 @@ async function open(peers: Peers, undo: AsyncDisposableStack): Promise<Bench> {
   const cold = await start(holm(packed, { isCold: true }));
   const engines: Engine[] = [];
   for (const kind of kindsOf(peers, packed)) engines.push(await start(kind));
-  const runtimes = peers.found.filter(({ name }) => name === 'runc' || name === 'crun');
+  const runtimes = peers.found.filter(({ name }) => /^(runc|crun)/.test(name));
   return { place, images, engines, cold, floor, runtimes, quick: options.quick };
 }
 
