@@ -19,6 +19,7 @@ export const clientMeasure: Measure = {
   ],
   rounds: { full: 30, quick: 6 },
   warmUp: 2,
+  settleMs: 250,
   open: async ({ engines, place }) => {
     const timed = await compileTimed(place);
     const docker = findProgram('docker');

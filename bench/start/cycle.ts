@@ -31,6 +31,8 @@ export const cycleMeasure: Measure = {
   ],
   rounds: { full: 60, quick: 12 },
   warmUp: 3,
+  // The kernel takes an engine's network namespaces and veths away long after it answered, under the lock of all networking.
+  settleMs: 250,
   open: async ({ engines, cold, floor }) => [
     { name: 'floor', sample: async () => ({ cycle: await floor.life('bridge') }) },
     ...[cold, ...engines].map((engine) => ({ name: engine.name, sample: () => life(engine) })),

@@ -66,6 +66,7 @@ export const killMeasure: Measure = {
   ],
   rounds: { full: 30, quick: 6 },
   warmUp: 2,
+  settleMs: 250,
   open: async ({ engines }) => engines.map((engine) => ({ name: engine.name, sample: () => killOne(engine) })),
 };
 

@@ -39,6 +39,8 @@ export interface Measure {
   readonly rounds: { readonly full: number; readonly quick: number };
   /** Samples before those that count. */
   readonly warmUp: number;
+  /** After each sample: what an engine or the kernel still does then shall not meet the next one's. 40 unless told. */
+  readonly settleMs?: number;
   /** Makes ready what is measured; who takes part, in the order of a round. */
   open(bench: Bench): Promise<readonly Subject[]>;
 }

@@ -5,9 +5,6 @@ import { type Summary, summarize } from '../statistics.ts';
 import type { Bench } from './bench.ts';
 import type { Measure, Row, Sample, Subject } from './measure.ts';
 
-/** After each sample: what an engine still does then shall not meet the next one's. */
-const settleMs = 40;
-
 /** What came of one row: a summary for each who took part. */
 export interface RowResult {
   readonly row: Row;
@@ -42,7 +39,7 @@ export async function take(
         signal.throwIfAborted();
         if (failures.has(subject.name)) continue;
         const sample = await sampleOf(subject, failures);
-        await sleep(settleMs);
+        await sleep(measure.settleMs ?? 40);
         if (round >= 0 && sample !== undefined) samples.get(subject.name)?.push(sample);
       }
     }

@@ -29,7 +29,7 @@ async function logged(bytes: Buffer): Promise<string[]> {
   writeFileSync(file, bytes);
   const guest = await keeper.start(`cat ${file}`, { logged: true });
   await guest.ended();
-  const tail = /","stream":"stdout","time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{0,8}[1-9])?Z"}$/;
+  const tail = /","stream":"stdout","time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z"}$/;
   return guest
     .log()
     .split('\n')
