@@ -30,6 +30,7 @@ const parts: readonly Part[] = [
       '--test-timeout=60000',
       'src/**/*.test.ts',
       'scripts/**/*.test.ts',
+      'bench/**/*.test.ts',
     ],
     tell: tellTests,
     explain: explainTests,
