@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { shells } from './completion.ts';
 import { formatCommandHelp, formatManual } from './help.ts';
@@ -15,10 +17,17 @@ const readers: Readonly<Record<string, readonly string[]>> = {
 
 for (const [shell, format] of Object.entries(shells))
   test(`${shell} reads its completion script`, (context) => {
-    const { error, status, stderr } = spawnSync(shell, [...readers[shell]!], { input: format() });
-    if (error !== undefined) return context.skip(`${shell} is not installed`);
-    assert.equal(stderr.toString(), '');
-    assert.equal(status, 0);
+    const directory = mkdtempSync(join(tmpdir(), 'holm-completion-'));
+    try {
+      const script = join(directory, `holm.${shell}`);
+      writeFileSync(script, format());
+      const { error, status, stderr } = spawnSync(shell, [...readers[shell]!, script]);
+      if (error !== undefined) return context.skip(`${shell} is not installed`);
+      assert.equal(stderr.toString(), '');
+      assert.equal(status, 0);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 
 test('bash completes from the table', () => {
