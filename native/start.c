@@ -96,7 +96,7 @@ long open_terminal(const char *ptmx, u16 rows, u16 columns) {
 static struct failure await_rest(void) {
     struct program rest;
     u8 first;
-    if (!tell_guard(PREPARED, 0, 0)) return (struct failure){ECANCELED, IN_STAGE, 0};
+    if (await_guard() < 0 || !tell_guard(PREPARED, 0, 0)) return (struct failure){ECANCELED, IN_STAGE, 0};
     ssize_t size = recv(stage_end, &first, 1, MSG_PEEK | MSG_TRUNC);
     u8 *bytes = size > 0 ? mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : MAP_FAILED;
     if (bytes == MAP_FAILED || recv(stage_end, bytes, (size_t)size, 0) != size) return (struct failure){ECANCELED, IN_STAGE, 0};

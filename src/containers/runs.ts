@@ -7,6 +7,7 @@ import { log } from '../base/log.ts';
 import { isFrozen } from '../cgroups/kill.ts';
 import { wasOutOfMemory } from '../cgroups/usage.ts';
 import { openAttachment, openControl, readExit } from '../kernel/guard.ts';
+import { StepError } from '../kernel/keeper.ts';
 import type { Connection } from '../networks/networks.ts';
 import { type Container, type ContainerState, isUp, type Size } from './container.ts';
 import type { ContainerRecords } from './container-records.ts';
@@ -114,7 +115,12 @@ export class Runs {
       const { pid, connection } =
         slot === undefined
           ? await this.#startPlainly(container, options)
-          : await this.#startWarm(container, slot, options);
+          : await this.#startWarm(container, slot, options).catch((error) => {
+              // What the guest's own steps say is said; a slot that could not serve is passed over.
+              if (error instanceof StepError && error.phase === 'stage') throw error;
+              makeEmpty(directory);
+              return this.#startPlainly(container, options);
+            });
       const joined = pending.map(({ options, stream }) => joinGuard(directory, options, stream));
       await Promise.all(joined);
       const state: ContainerState = { is: 'running', pid, startedAt: nowNanos() };

@@ -197,6 +197,7 @@ async function openPrepared(socketPath: string, first: Start): Promise<Prepared>
     if (kind === replyKinds.result) asked?.answer.resolve(decodeResult(payload));
   });
   const ask = async (kind: number, start: Start): Promise<Result> => {
+    if (socket.destroyed) throw new HolmError('unavailable', 'Cannot go on with a prepared guest: its guard has left');
     const answer = Promise.withResolvers<Result>();
     asked = { start, answer };
     const payload = encodeStart(start);

@@ -78,3 +78,20 @@ for (const HostConfig of refused) {
     await assert.rejects(create, /not in a separate kernel namespace/);
   });
 }
+
+test('a start that its warm slot cannot serve takes the plain road', async () => {
+  // The same shape twice, with a pause, so that a slot is ready; then more environment than one message holds.
+  await daemon.succeed(['run', '--rm', 'busybox:test', 'true']);
+  await sleep(1000);
+  const variables = Array.from({ length: 30 }, (_, at) => ['-e', `V${at}=${'x'.repeat(9000)}`]).flat();
+  const length = await daemon.succeed([
+    'run',
+    '--rm',
+    ...variables,
+    'busybox:test',
+    'sh',
+    '-c',
+    'printf %s "$V29" | wc -c',
+  ]);
+  assert.equal(length, '9000');
+});
