@@ -59,6 +59,11 @@ const cases: readonly (readonly [name: string, tree: Tree, problem: RegExp | und
     /stands above all rooms/,
   ],
   ['a pure room and Node', treeOf({ 'src/vcpu/v.ts': "import { readFileSync } from 'node:fs';" }), /pure/],
+  [
+    'the test of a pure room and Node',
+    treeOf({ 'src/vcpu/v.test.ts': "import { test } from 'node:test';" }),
+    undefined,
+  ],
   ['any other room and Node', treeOf({ 'src/base/v.ts': "import { readFileSync } from 'node:fs';" }), undefined],
   [
     'a test may use the harness',

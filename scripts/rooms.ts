@@ -29,11 +29,12 @@ export const rooms: readonly Room[] = [
   { floor: 2, name: 'images', beside: ['content', 'layers', 'registry'] },
   { floor: 2, name: 'build', beside: ['content', 'layers', 'images'] },
   { floor: 2, name: 'rootfs', beside: ['layers', 'images'] },
+  { floor: 2, name: 'monitor', pure: true },
   { floor: 2, name: 'volumes' },
   { floor: 2, name: 'networks' },
 
   { floor: 3, name: 'containers' },
-  { floor: 3, name: 'machines' },
+  { floor: 3, name: 'machines', beside: ['containers'] },
   { floor: 3, name: 'checkpoint', beside: ['containers', 'machines'] },
   { floor: 3, name: 'migration', beside: ['containers', 'machines', 'checkpoint'] },
   { floor: 3, name: 'metering', beside: ['containers', 'machines'] },
@@ -43,6 +44,6 @@ export const rooms: readonly Room[] = [
 
   { floor: 5, name: 'api' },
   { floor: 5, name: 'cri' },
-  { floor: 5, name: 'cli' },
+  { floor: 5, name: 'cli', beside: ['console'] },
   { floor: 5, name: 'console' },
 ];

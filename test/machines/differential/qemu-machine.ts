@@ -1,0 +1,18 @@
+// QEMU as a bare machine that runs a flat image in M mode: RAM at 2 GiB, the serial port at 256 MiB, the power switch at 1 MiB,
+// just as ours (own-machine.ts).
+import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+
+export const ramBytes: number = 64 * 2 ** 20;
+export const timeoutMs = 300_000;
+
+export async function runInQemu(image: Uint8Array, path: string): Promise<string> {
+  await writeFile(path, image);
+  const { stdout } = await promisify(execFile)(
+    'qemu-system-riscv64',
+    ['-machine', 'virt', '-cpu', 'rv64', '-m', `${ramBytes / 2 ** 20}`, '-nographic', '-bios', path],
+    { timeout: timeoutMs, maxBuffer: 64 * 2 ** 20 },
+  );
+  return stdout.replaceAll('\r', '');
+}
