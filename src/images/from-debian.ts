@@ -1,13 +1,11 @@
-// Makes an image of Debian's packages with debootstrap(8), from the archive that this host's apt uses. The same packages give
-// the same digest: the root is cleaned, packed in the order of names, and nothing in it is younger than the suite's release
-// file. The layer stays a plain tar: its blob is its diff, hashed once, and no compressor's version can change the digest.
+// Makes an image of Debian's packages with debootstrap(8), from the archive that this host's apt uses. Packages of another
+// architecture are unpacked only and configured at their first boot (foreign-root.ts). The same packages give the same digest:
+// the root is cleaned, packed in the order of names, and nothing in it is younger than the suite's release file. The layer stays a plain tar: its blob is its diff, hashed once, and no compressor's version can change the digest.
 // The finished image is kept, compressed, in a cache directory, so that making it again takes no time.
-import { spawn } from 'node:child_process';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { pipeline } from 'node:stream/promises';
 import { createZstdCompress } from 'node:zlib';
 import { type Digest, digestOf, hexOf } from '../base/digest.ts';
@@ -18,30 +16,37 @@ import { syncDirectory } from '../content/durable.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { packDirectory } from '../layers/packing.ts';
 import { removeTree } from '../layers/unpacking.ts';
-import { type AptSource, chooseSource, readAptSources } from './apt-sources.ts';
+import { chooseSource, readAptSources } from './apt-sources.ts';
 import { cleanRoot } from './clean-root.ts';
 import { noDefaults } from './config.ts';
-import {
-  type DebianRelease,
-  debootstrapEnvironment,
-  fetchRelease,
-  keyringArguments,
-  parseRelease,
-} from './debian-release.ts';
+import { type DebianRelease, debootstrapEnvironment, fetchRelease, parseRelease } from './debian-release.ts';
+import { type Bootstrap, debootstrap } from './debootstrap.ts';
+import { addFirstBoot, addMachineSettings, addPackageSource, firstBootScript, machinePackages } from './first-boot.ts';
+import { unpackRoot } from './foreign-root.ts';
 import type { Image } from './image.ts';
 import type { Images } from './images.ts';
+import { initScript } from './machine/initramfs-script.ts';
+import { addKernel } from './machine/machine-kernel.ts';
 import { hostPlatform } from './platform.ts';
 
-export interface DebianImageOptions {
+/** What one may ask for. */
+export interface DebianRequest {
   readonly suite: string;
   /** Further packages. */
   readonly include?: readonly string[];
-  /** As GOARCH has it; the host's when absent. Another one needs the kernel to run its programs (binfmt_misc). */
+  /** As GOARCH has it; the host's when absent. */
   readonly architecture?: string;
-  /** The archive's address; the host's apt configuration tells when absent. */
-  readonly mirror?: string;
+  /** With a kernel and an initial RAM disk, so that a machine can start with it. */
+  readonly kernel?: boolean;
+  /** The package of the init, or "none"; when absent systemd-sysv with a kernel, else none. */
+  readonly init?: string;
   /** The name to give. */
   readonly reference?: string;
+}
+
+export interface DebianImageOptions extends DebianRequest {
+  /** The archive's address; the host's apt configuration tells when absent. */
+  readonly mirror?: string;
   /** Where packages and finished images are kept; ~/.cache/holm/debian when absent. */
   readonly cacheDirectory?: string;
   /** Where the root is made; to be on a file system with devices and programs. */
@@ -50,16 +55,20 @@ export interface DebianImageOptions {
   readonly signal?: AbortSignal;
 }
 
-interface Job extends Required<Omit<DebianImageOptions, 'mirror' | 'reference' | 'signal'>> {
-  readonly mirror: string;
-  readonly source: AptSource | undefined;
-  readonly signal: AbortSignal | undefined;
+interface Job extends Omit<Bootstrap, 'downloadOnly' | 'architecture'> {
+  /** As GOARCH has it. */
+  readonly architecture: string;
+  readonly kernel: boolean;
+  readonly init: string;
+  readonly cacheDirectory: string;
+  readonly workDirectory: string;
 }
 
 const debianNames: Readonly<Record<string, string>> = { arm: 'armhf', '386': 'i386', ppc64le: 'ppc64el' };
 const path = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 /** To be raised when the way of making an image changes. */
 const recipe = 1;
+const foreignRecipe = 2;
 const locks = new Locks();
 
 /** Makes the image, or takes it from the cache, or only names it when it is there already. */
@@ -93,21 +102,33 @@ export async function createDebianImage(
 }
 
 async function jobOf(options: DebianImageOptions): Promise<Job> {
-  const include = [...new Set(options.include ?? [])].sort();
+  const kernel = options.kernel ?? false;
+  const init = options.init || (kernel ? 'systemd-sysv' : 'none');
+  const architecture = options.architecture ?? hostPlatform().architecture;
+  const ofMachine = kernel ? machinePackages(init) : [];
+  const include = [...new Set([...(options.include ?? []), ...(init === 'none' ? [] : [init]), ...ofMachine])].sort();
   if (!/^[a-z0-9][a-z0-9.-]*$/.test(options.suite))
     throw new HolmError('invalid', `Cannot make an image of "${options.suite}": it is not the name of a suite`);
+  if (!/^[a-z0-9]+$/.test(architecture))
+    throw new HolmError('invalid', `Cannot make an image for "${architecture}": it is not the name of an architecture`);
+  if (kernel && architecture !== 'riscv64')
+    throw new HolmError('unsupported', `Cannot add a kernel for "${architecture}": machines are riscv64`);
   const wrong = include.find((name) => !/^[a-z0-9][a-z0-9+.-]+$/.test(name));
   if (wrong !== undefined) throw new HolmError('invalid', `Cannot include "${wrong}": it is not the name of a package`);
   const source =
     options.mirror === undefined ? chooseSource(await readAptSources(), options.suite, await hostSuite()) : undefined;
   const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'holm', 'debian');
+  const cacheDirectory = options.cacheDirectory ?? cache;
   return {
     suite: options.suite,
     include,
-    architecture: options.architecture ?? hostPlatform().architecture,
+    architecture,
+    kernel,
+    init,
     mirror: (options.mirror ?? source?.uri ?? '').replace(/\/+$/, ''),
     source,
-    cacheDirectory: options.cacheDirectory ?? cache,
+    cacheDirectory,
+    packagesDirectory: join(cacheDirectory, 'packages'),
     workDirectory: options.workDirectory,
     onProgress: options.onProgress ?? (() => undefined),
     signal: options.signal,
@@ -119,8 +140,10 @@ async function hostSuite(): Promise<string> {
   return /^VERSION_CODENAME="?([\w.-]+)/m.exec(text)?.[1] ?? 'stable';
 }
 
-function cachePrefix({ suite, architecture, include, mirror }: Job): string {
-  const asked = digestOf(JSON.stringify([recipe, include, mirror]));
+function cachePrefix(job: Job): string {
+  const { suite, architecture, include, mirror, kernel, init } = job;
+  const unpacked = isUnpackedOnly(job) ? [foreignRecipe, kernel, init, firstBootScript, initScript] : [];
+  const asked = digestOf(JSON.stringify([recipe, include, mirror, ...unpacked]));
   return `${suite}_${architecture}_${hexOf(asked).slice(0, 16)}_`;
 }
 
@@ -156,15 +179,16 @@ async function makeImage(
   const work = await mkdtemp(join(job.workDirectory, 'debian-'));
   undo.defer(() => removeTree(work));
   const root = join(work, 'root');
-  await debootstrap(job, release, root, work);
-  await checkRelease(root, release);
+  const labels = isUnpackedOnly(job)
+    ? await unpackForeign(job, release, root, work)
+    : await installNative(job, release, root, work);
   await cleanRoot(root);
   job.onProgress('Packing the image');
   const include = job.include.length === 0 ? '' : ` --include=${job.include.join(',')}`;
   const image = await images.create(
     {
       layer: packDirectory(kernel, root, { mostTime: release.epoch }),
-      defaults: { ...noDefaults, environment: [path], command: ['bash'] },
+      defaults: { ...noDefaults, environment: [path], command: ['bash'], labels },
       platform: { os: 'linux', architecture: job.architecture },
       createdAt: BigInt(release.epoch) * 1_000_000_000n,
       createdBy: `debootstrap --variant=minbase${include} ${job.suite}`,
@@ -176,50 +200,46 @@ async function makeImage(
   return image;
 }
 
-/** Runs debootstrap in mount and process namespaces of its own: when it ends or is killed, nothing of it is left. */
-async function debootstrap(job: Job, release: DebianRelease, root: string, work: string): Promise<void> {
-  const packages = join(job.cacheDirectory, 'packages');
-  await mkdir(packages, { recursive: true });
-  const child = spawn(
-    'unshare',
-    [
-      ...['--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation', 'private', '--'],
-      ...['debootstrap', '--variant=minbase', `--arch=${debianNames[job.architecture] ?? job.architecture}`],
-      `--cache-dir=${packages}`,
-      ...(await keyringArguments(job.source, work)),
-      ...(job.include.length === 0 ? [] : [`--include=${job.include.join(',')}`]),
-      ...[job.suite, root, job.mirror],
-    ],
-    {
-      env: await debootstrapEnvironment(release.epoch),
-      stdio: ['ignore', 'pipe', 'pipe'],
-      cwd: '/',
-      ...(job.signal === undefined ? {} : { signal: job.signal }),
-    },
-  );
-  const said: string[] = [];
-  const hear = (line: string): void => {
-    said.push(line);
-    if (said.length > 20) said.shift();
-    job.onProgress(line.replace(/^[IWE]: /, ''));
-  };
-  createInterface(child.stdout).on('line', hear);
-  createInterface(child.stderr).on('line', hear);
-  const { promise, resolve, reject } = Promise.withResolvers<number | null>();
-  child.on('error', reject).on('close', resolve);
-  const code = await promise.catch((cause: unknown) => {
-    const isAbsent = hasCode(cause, 'ENOENT');
-    throw new HolmError(isAbsent ? 'unavailable' : 'cancelled', 'Cannot run debootstrap', { cause });
-  });
-  if (code === 0) return;
-  const why = said.filter((line) => /^E: /.test(line)).join('; ') || said.slice(-3).join('; ');
-  const isAbsent = code === 127 || /debootstrap: No such file/.test(why);
-  throw new HolmError(
-    isAbsent ? 'unavailable' : 'internal',
-    isAbsent
-      ? `Cannot make an image of "${job.suite}": debootstrap is not installed`
-      : `Cannot make an image of "${job.suite}": debootstrap failed: ${why}`,
-  );
+type Labels = Readonly<Record<string, string>>;
+
+async function installNative(job: Job, release: DebianRelease, root: string, work: string): Promise<Labels> {
+  await debootstrap({ ...job, architecture: debianNameOf(job), downloadOnly: false }, release, root, work);
+  await checkRelease(root, release);
+  return {};
+}
+
+/** Unpacks the packages, and adds what configures them in the guest; gives the image's labels. */
+async function unpackForeign(job: Job, release: DebianRelease, root: string, work: string): Promise<Labels> {
+  const architecture = debianNameOf(job);
+  const fetched = join(work, 'fetched');
+  await debootstrap({ ...job, architecture, downloadOnly: true }, release, fetched, work);
+  await checkRelease(fetched, release);
+  const archives = join(fetched, 'var/cache/apt/archives');
+  const debs = (await readdir(archives)).filter((name) => name.endsWith('.deb')).map((name) => join(archives, name));
+  await unpackRoot(root, debs, { ...job, work, architecture });
+  await addPackageSource(root, job.mirror, job.suite);
+  await addFirstBoot(root, architecture);
+  if (!job.kernel) return {};
+  await addMachineSettings(root, job.init);
+  return await addKernel(root, await readIndex(fetched), { ...job, work, architecture });
+}
+
+async function readIndex(fetched: string): Promise<string> {
+  const lists = join(fetched, 'var/lib/apt/lists');
+  const name = (await readdir(lists)).find((candidate) => candidate.endsWith('_Packages'));
+  if (name === undefined) throw new HolmError('internal', 'Cannot find the index of packages that debootstrap fetched');
+  return await readFile(join(lists, name), 'utf8');
+}
+
+function debianNameOf({ architecture }: Job): string {
+  return debianNames[architecture] ?? architecture;
+}
+
+/** Whether the packages are configured in the guest: a machine's, and those whose programs this host cannot run. */
+function isUnpackedOnly({ architecture, kernel }: Job): boolean {
+  const host = hostPlatform().architecture;
+  if (kernel) return true;
+  return architecture !== host && !(architecture === '386' && host === 'amd64');
 }
 
 /** The release that debootstrap has verified must be the one that the image is dated and cached by. */
