@@ -65,5 +65,6 @@
     OWN(exec, "lll", CHILD) \
     OWN(await_guard, "", STAGE) \
     OWN(open_terminal, "sii", STAGE) \
+    OWN(hold, "i", STAGE) \
     OWN(unpack, "iiii", CHILD) \
     OWN(pack, "isii", CHILD)

@@ -87,13 +87,31 @@ static int make_path(int root, char *path, mode_t mode, bool file) {
     return parent;
 }
 
+// The usual case, that only the last component is missing: it is made in its parent, whose descriptor no rename can
+// redirect. ENOENT if there is more to do.
+static int make_below(int root, char *path, mode_t mode, bool file) {
+    char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    if (!slash || slash == path || *name == 0 || strcmp(name, "..") == 0) return errno = ENOENT, -1;
+    *slash = 0;
+    int parent = open_beneath(root, path), fd = -1;
+    *slash = '/';
+    if (parent < 0) return -1;
+    if (make_last(parent, name, !file, mode)) fd = open_beneath(root, path);
+    int error = errno;
+    close(parent);
+    errno = error;
+    return fd;
+}
+
 long own_make_path(struct call *call) {
     char *path = (char *)call->value[1];
     if (!path) return -EFAULT;
     int fd = open_beneath((int)call->value[0], path);
     if (fd >= 0 || errno != ENOENT) return fd >= 0 ? fd : -errno;
     mode_t mask = umask(0);
-    fd = make_path((int)call->value[0], path, (mode_t)call->value[2], call->value[3] == 1);
+    fd = make_below((int)call->value[0], path, (mode_t)call->value[2], call->value[3] == 1);
+    if (fd < 0 && errno == ENOENT)
+        fd = make_path((int)call->value[0], path, (mode_t)call->value[2], call->value[3] == 1);
     long result = fd >= 0 ? fd : -errno;
     umask(mask);
     return result;
@@ -216,6 +234,10 @@ long own_exec(struct call *call) {
 long own_await_guard(struct call *call) {
     (void)call;
     return await_guard();
+}
+
+long own_hold(struct call *call) {
+    return hold((int)call->value[0]);
 }
 
 long own_open_terminal(struct call *call) {

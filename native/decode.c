@@ -168,6 +168,7 @@ void decode_start_fields(struct cursor *c, struct start *s) {
     s->clone_flags = (u64)integer(c, 0, NAMESPACES);
     if (s->clone_flags & ~(u64)NAMESPACES) c->bad = true;
     s->cgroup_register = (int)integer(c, -1, REGISTERS - 1);
+    s->user_register = (int)integer(c, -1, REGISTERS - 1);
     s->title = string(c);
     s->directory = string(c);
     s->log = string(c);

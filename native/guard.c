@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -42,8 +43,8 @@ void close_input(void) {
 
 // Closes all but the descriptors named: the gaps between them, in order.
 static void close_others(void) {
-    int keep[] = {guest->pidfd, guest->listener,  guest->input,    guest->output[0],
-                  guest->peer,  guest->output[1], log_descriptor()};
+    int keep[] = {guest->pidfd,     guest->listener,  guest->input, guest->output[0], guest->peer,
+                  guest->output[1], log_descriptor(), guest->held,  lock_file,        guest->connection};
     int last = 2;
     for (;;) {
         int next = -1;
@@ -124,6 +125,14 @@ static void serve_ready_clients(int timeout) {
     if (poll(polls, (nfds_t)count, timeout) > 0) serve_clients(polls, count);
 }
 
+// A daemon that does not take its messages for long must not believe that the guest runs: it loses the connection.
+static void tell_daemon(u8 *text, size_t length) {
+    int self = getpid();
+    struct iovec parts[3] = {{0}, {&self, sizeof self}, {text, length}};
+    if (!send_frame(guest->connection, guest->tag, END, parts, 3) && errno == EAGAIN)
+        shutdown(guest->connection, SHUT_RDWR);
+}
+
 static void write_exit(void) {
     static u8 text[sizeof record + MOST_EXIT_FILES * (4 + MOST_EXIT_FILE)];
     struct argument *list = &guest->start->exit_files;
@@ -142,6 +151,7 @@ static void write_exit(void) {
     unlink("guard.sock");
     accept_clients(); // those that came at the last moment hear of the end as well
     serve_ready_clients(0);
+    tell_daemon(text, (size_t)(at - text));
     tell_exit(text, (size_t)(at - text));
     waitid(P_PID, (id_t)guest->pid, NULL, WEXITED | WNOHANG);
 }
@@ -205,6 +215,8 @@ _Noreturn void live_as_guard(struct start *start, struct guest *given) {
     cut_output();
     close_input();
     write_exit();
-    while (clients_wait()) serve_ready_clients(1000);
+    bool wait = clients_wait();
+    if (guest->held >= 0) close(guest->held);
+    for (; wait; wait = clients_wait()) serve_ready_clients(1000);
     _exit(0);
 }

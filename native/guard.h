@@ -13,6 +13,9 @@ struct guest {
     int input, output[2]; // our ends; with a terminal both input and output[0] are its master
     int peer;             // the terminal's other side
     int listener;
+    int held;       // until the end was told: what it keeps from being unmounted takes its time
+    int connection; // on which it was asked for, to be told of the end under that tag
+    u32 tag;
     bool input_full;
     struct timespec started;
 };

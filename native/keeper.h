@@ -32,6 +32,7 @@ void become_guard(int connection, const struct frame *frame, struct start *start
 long await_guard(void);
 long prepare_exec(void);
 long open_terminal(const char *ptmx, u16 rows, u16 columns);
+long hold(int fd);
 
 int spawner(const char *path);
 int init(char **command);

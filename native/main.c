@@ -93,7 +93,7 @@ static int run_spawner(const char *given, char *first, char *last) {
 
 int main(int argc, char **argv) {
     const char *mode = argc > 1 ? argv[1] : "";
-    if (strcmp(mode, "version") == 0) return write_all(1, "1\n", 2) ? 0 : 1;
+    if (strcmp(mode, "version") == 0) return write_all(1, "2\n", 2) ? 0 : 1;
     if (strcmp(mode, "init") == 0 && argc > 3 && strcmp(argv[2], "--") == 0) return init(argv + 3);
     if (strcmp(mode, "spawner") == 0 && argc > 2) return run_spawner(argv[2], argv[0], argv[argc - 1]);
     write_all(2, "Usage: holm-keeper spawner SOCKET | init -- COMMAND... | version\n", 65);

@@ -27,7 +27,7 @@
 #define TIOCGPTPEER _IO('T', 0x41)
 #endif
 enum { OUTPUT_PIPE = 256 << 10 };
-enum stage_news { FAILED, READY, TERMINAL_OPENED, PREPARED };
+enum stage_news { FAILED, READY, TERMINAL_OPENED, PREPARED, HOLD };
 struct stage_message { u32 news, step; int error; };
 struct clone_parameters {
     u64 flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
@@ -66,16 +66,20 @@ long prepare_exec(void) {
     return prepared ? 0 : -ECANCELED;
 }
 
-static bool send_master(int master) {
-    struct stage_message message = {.news = TERMINAL_OPENED};
-    union { struct cmsghdr head; char bytes[CMSG_SPACE(sizeof master)]; } control = {0};
+static bool send_descriptor(enum stage_news news, int fd) {
+    struct stage_message message = {.news = news};
+    union { struct cmsghdr head; char bytes[CMSG_SPACE(sizeof fd)]; } control = {0};
     struct iovec part = {&message, sizeof message};
     struct msghdr letter = {
         .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
     control.head = (struct cmsghdr){
-        .cmsg_len = CMSG_LEN(sizeof master), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
-    memcpy(CMSG_DATA(&control.head), &master, sizeof master);
+        .cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+    memcpy(CMSG_DATA(&control.head), &fd, sizeof fd);
     return sendmsg(stage_end, &letter, 0) >= 0;
+}
+
+long hold(int fd) {
+    return send_descriptor(HOLD, fd) ? 0 : -errno;
 }
 
 long open_terminal(const char *ptmx, u16 rows, u16 columns) {
@@ -84,7 +88,7 @@ long open_terminal(const char *ptmx, u16 rows, u16 columns) {
     if (master < 0) return -errno;
     if (ioctl(master, TIOCSPTLCK, &locked) < 0 || ioctl(master, TIOCSWINSZ, &size) < 0) return -errno;
     int peer = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
-    if (peer < 0 || !send_master(master)) return -errno;
+    if (peer < 0 || !send_descriptor(TERMINAL_OPENED, master)) return -errno;
     close(master);
     if (ioctl(peer, TIOCSCTTY, 0) < 0) return -errno;
     for (int fd = 0; fd < 3; fd++)
@@ -140,14 +144,59 @@ static bool make_pipes(struct start *start, struct guest *guest, int standard[3]
     return make_pipe(&guest->output[0], &standard[1], true) && make_pipe(&guest->output[1], &standard[2], true);
 }
 
-static int clone_stage(struct start *start, struct guest *guest) {
+// In the keeper's own numbers, whatever pid namespace the caller will give its children.
+static int pid_of(int pidfd) {
+    char path[64], text[512] = {0};
+    *put_decimal(put_text(path, "/proc/self/fdinfo/"), pidfd) = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC), pid = 0;
+    if (fd < 0 || read(fd, text, sizeof text - 1) <= 0) return -1;
+    close(fd);
+    const char *at = strstr(text, "\nPid:");
+    for (at = at ? at + 5 : ""; *at == ' ' || *at == '\t'; at++) {}
+    for (; *at >= '0' && *at <= '9'; at++) pid = pid * 10 + *at - '0';
+    return pid > 0 ? pid : -1;
+}
+
+// A stage in another guest's user namespace is cloned by a child that has entered it, so that the namespaces made with it
+// belong to that one. It is the guard's child all the same.
+static int clone_inside(struct start *start, struct clone_parameters *p, struct guest *guest, int standard[3]) {
+    int news[2], answer[2] = {-1, EIO}; // the stage's pid, errno
+    if (pipe2(news, O_CLOEXEC) < 0) return -1;
+    int helper = fork();
+    if (helper == 0) {
+        p->flags |= CLONE_PARENT;
+        p->exit_signal = 0; // the helper's own
+        bool inside = syscall(SYS_setns, registers[start->user_register], CLONE_NEWUSER) == 0;
+        int pid = inside ? (int)syscall(SYS_clone3, p, sizeof *p) : -1;
+        if (pid == 0) live_as_stage(start, standard);
+        answer[1] = errno;
+        if (pid > 0) answer[0] = pid_of(guest->pidfd);
+        write_all(news[1], answer, sizeof answer);
+        _exit(0);
+    }
+    close(news[1]);
+    if (helper > 0) {
+        ssize_t got;
+        while ((got = read(news[0], answer, sizeof answer)) < 0 && errno == EINTR) {}
+        waitid(P_PID, (id_t)helper, NULL, WEXITED);
+    }
+    close(news[0]);
+    if (answer[0] < 0) return errno = answer[1], -1;
+    guest->pidfd = (int)syscall(SYS_pidfd_open, answer[0], 0);
+    return answer[0];
+}
+
+static int clone_stage(struct start *start, struct guest *guest, int standard[3]) {
     struct clone_parameters p = {
         .flags = start->clone_flags | CLONE_PIDFD, .pidfd = (u64)(uintptr_t)&guest->pidfd, .exit_signal = SIGCHLD};
     if (start->cgroup_register >= 0 && registers[start->cgroup_register] >= 0) {
         p.flags |= CLONE_INTO_CGROUP;
         p.cgroup = (u64)registers[start->cgroup_register];
     }
-    return (int)syscall(SYS_clone3, &p, sizeof p);
+    if (start->user_register >= 0) return clone_inside(start, &p, guest, standard);
+    int pid = (int)syscall(SYS_clone3, &p, sizeof p);
+    if (pid == 0) live_as_stage(start, standard);
+    return pid;
 }
 
 static struct failure clone_failure(u32 step) {
@@ -166,22 +215,26 @@ static struct failure bear(struct start *start, struct guest *guest) {
     guard_end = pair[0];
     stage_end = pair[1];
     current = start;
-    guest->pid = clone_stage(start, guest);
+    guest->pid = clone_stage(start, guest, standard);
     if (guest->pid < 0) return clone_failure(4);
-    if (guest->pid == 0) live_as_stage(start, standard);
     close(stage_end);
     stage_end = -1;
     for (int fd = 0; fd < 3; fd++)
         if (standard[fd] >= 0) close(standard[fd]);
     registers[31] = guest->pid;
     registers[30] = guest->pidfd;
+    registers[19] = guest->input;
+    registers[18] = guest->output[0];
+    registers[17] = guest->output[1];
     return run_program(&start->after, AFTER, 1 << 16);
 }
 
-static void take_terminal(struct msghdr *letter, struct guest *guest) {
+static void take_descriptor(struct msghdr *letter, int *fd) {
     struct cmsghdr *head = CMSG_FIRSTHDR(letter);
-    if (!head || head->cmsg_type != SCM_RIGHTS || guest->output[0] >= 0) return;
-    memcpy(&guest->output[0], CMSG_DATA(head), sizeof(int));
+    if (head && head->cmsg_type == SCM_RIGHTS && *fd < 0) memcpy(fd, CMSG_DATA(head), sizeof(int));
+}
+
+static void take_terminal(struct guest *guest) {
     fcntl(guest->output[0], F_SETFL, O_RDWR | O_NONBLOCK);
     // The other side is held as well, so that no end of file comes while the guest has closed it for a moment.
     guest->peer = ioctl(guest->output[0], TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -203,7 +256,11 @@ static struct failure await_stage(struct guest *guest, int flags) {
         if (message.news == FAILED) return (struct failure){message.error, IN_STAGE, message.step};
         if (message.news == PREPARED) return (struct failure){0, IN_STAGE, 0};
         if (message.news == READY) ready = true;
-        if (message.news == TERMINAL_OPENED) take_terminal(&letter, guest);
+        if (message.news == HOLD) take_descriptor(&letter, &guest->held);
+        if (message.news == TERMINAL_OPENED && guest->output[0] < 0) {
+            take_descriptor(&letter, &guest->output[0]);
+            take_terminal(guest);
+        }
     }
 }
 
@@ -231,7 +288,7 @@ static struct start *keep_fields(u8 *payload, size_t length, struct start *start
 }
 
 static struct start start;
-static struct guest newborn = {.pidfd = -1, .input = -1, .output = {-1, -1}, .peer = -1, .listener = -1};
+static struct guest newborn = {.pidfd = -1, .input = -1, .output = {-1, -1}, .peer = -1, .listener = -1, .held = -1};
 
 static bool receive(int connection, void *to, size_t size) {
     for (size_t got = 0; got < size;) {
@@ -314,5 +371,7 @@ void become_guard(int connection, const struct frame *given_frame, struct start 
     if (failure.error) give_up(&newborn, connection, frame.tag, failure);
     send_result(connection, frame.tag, failure, newborn.pid); // where nobody listens any more, the guest lives on all the same
     release(&outputs);
+    newborn.connection = connection;
+    newborn.tag = frame.tag;
     live_as_guard(keep_fields(payload, frame.length, &start), &newborn);
 }

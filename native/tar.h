@@ -5,7 +5,7 @@
 #include <setjmp.h>
 
 enum { BLOCK = 512, TAR_BUFFER = 256 << 10, MOST_PATH = 4096, MOST_PAX = 1 << 20 };
-enum unpack_flag { WHITEOUTS_IN = 1, KEEP_KINDS = 2, NO_OWNERS = 4, SYNC = 16 };
+enum unpack_flag { WHITEOUTS_IN = 1, KEEP_KINDS = 2, NO_OWNERS = 4 };
 enum pack_flag { WHITEOUTS_OUT = 1, NAMED = 2, ONE_FILE_SYSTEM = 4, HARD_LINKS = 8, NANOSECONDS = 32 };
 
 struct tar_header {

@@ -11,8 +11,8 @@ typedef uint32_t u32;
 typedef uint64_t u64;
 typedef int64_t i64;
 
-enum { PROTOCOL = 1, MOST_PAYLOAD = 8 << 20, MOST_OUT = 1 << 20, MOST_TEXT = 4096, REGISTERS = 32, ARGUMENTS = 6 };
-enum frame_kind { HELLO = 0, RUN = 1, FORK = 2, START = 3, PREPARE = 4, GO = 5, RESULT = 16, DATA = 17 };
+enum { PROTOCOL = 2, MOST_PAYLOAD = 8 << 20, MOST_OUT = 1 << 20, MOST_TEXT = 4096, REGISTERS = 32, ARGUMENTS = 6 };
+enum frame_kind { HELLO = 0, RUN = 1, FORK = 2, START = 3, PREPARE = 4, GO = 5, RESULT = 16, DATA = 17, END = 18 };
 enum phase { REFUSED, PROGRAM, CLONE, AFTER, IN_STAGE };
 enum argument_type { INTEGER, STRING, BYTES, REGISTER, OUT, PATCHED, LIST, TEXT };
 enum place { ANYWHERE = 1, CHILD = 2, STAGE = 3 }; // where a call may stand: a RUN is ANYWHERE, a FORK or guard CHILD
@@ -44,7 +44,7 @@ enum start_flag { TERMINAL = 1, STDIN_OPEN = 2, STDIN_ONCE = 4, WRITE_LOG = 8 };
 struct start {
     u32 flags;
     u64 clone_flags;
-    int cgroup_register;
+    int cgroup_register, user_register;
     const char *title, *directory, *log;
     i64 log_most_bytes, log_most_files;
     const char *spill_directory;

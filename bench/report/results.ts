@@ -14,6 +14,8 @@ export interface Results {
   /** Versions by name. */
   readonly versions: Readonly<Record<string, string>>;
   readonly measures: readonly MeasureResult[];
+  /** How a benchmark's goals stand, where they are made of several rows. */
+  readonly standings?: readonly object[];
 }
 
 export interface Host {
@@ -35,7 +37,8 @@ export function describeHost(): Host {
   };
 }
 
-export function writeResults(path: string, { at, isQuick, host, versions, measures }: Results): void {
+export function writeResults(path: string, results: Results): void {
+  const { at, isQuick, host, versions, measures, standings } = results;
   const rows = measures.flatMap((measure) =>
     measure.rows.map((result) => ({
       measure: measure.measure,
@@ -51,5 +54,5 @@ export function writeResults(path: string, { at, isQuick, host, versions, measur
     [...failures].map(([name, why]) => ({ measure, name, why })),
   );
   mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, `${JSON.stringify({ at, isQuick, host, versions, rows, failures }, null, 2)}\n`);
+  writeFileSync(path, `${JSON.stringify({ at, isQuick, host, versions, standings, rows, failures }, null, 2)}\n`);
 }

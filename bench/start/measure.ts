@@ -1,8 +1,8 @@
 // What a measure is: a module with its name, what it measures in rows, who takes part and how one sample is taken, and the
-// aims as data. Every file of bench/start that is named in measures.ts exports one.
+// aims as data. Every file of bench/start that is named in measures.ts exports one; bench/machine has the same shape.
 import type { Bench } from './bench.ts';
 
-export type Unit = 'ms' | 's' | 'MB' | 'MiB/s' | 'a second';
+export type Unit = 'ms' | 's' | 'MB' | 'MiB/s' | 'a second' | 'MIPS';
 export type Better = 'less' | 'more';
 
 /** What is to be reached: a number, or a multiple of what another one takes (a half: twice as fast). */
@@ -32,7 +32,8 @@ export interface Subject {
   close?(): Promise<void>;
 }
 
-export interface Measure {
+/** `B` is what the measures of one benchmark share. */
+export interface Measure<B = Bench> {
   /** For --only. */
   readonly name: string;
   readonly rows: readonly Row[];
@@ -42,5 +43,5 @@ export interface Measure {
   /** After each sample: what an engine or the kernel still does then shall not meet the next one's. 40 unless told. */
   readonly settleMs?: number;
   /** Makes ready what is measured; who takes part, in the order of a round. */
-  open(bench: Bench): Promise<readonly Subject[]>;
+  open(bench: B): Promise<readonly Subject[]>;
 }

@@ -2,7 +2,6 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Summary, summarize } from '../statistics.ts';
-import type { Bench } from './bench.ts';
 import type { Measure, Row, Sample, Subject } from './measure.ts';
 
 /** What came of one row: a summary for each who took part. */
@@ -20,9 +19,9 @@ export interface MeasureResult {
 }
 
 /** Takes the samples; who fails is left out from then on, with what it had. `signal` ends it between two samples. */
-export async function take(
-  measure: Measure,
-  bench: Bench,
+export async function take<B>(
+  measure: Measure<B>,
+  bench: B,
   rounds: number,
   { signal }: { signal: AbortSignal },
 ): Promise<MeasureResult> {

@@ -20,16 +20,22 @@ export interface HostCpus {
   readonly mems: string;
 }
 
-/** This host's, as far as groups below the root of the cpuset hierarchy may have them. */
+/** This host's, as far as groups below the root of the cpuset hierarchy may have them; looked at when asked for. */
 export function readHostCpus(hierarchies: Hierarchies): HostCpus {
   const online = (directory: string): string => {
     const path = `/sys/devices/system/${directory}/online`;
     return existsSync(path) ? readFileSync(path, 'utf8').trim() : '0';
   };
   return {
-    count: parseList(online('cpu'))?.size ?? 1,
-    cpus: hierarchies.cpuset?.cpus ?? online('cpu'),
-    mems: hierarchies.cpuset?.mems ?? online('node'),
+    get count() {
+      return parseList(online('cpu'))?.size ?? 1;
+    },
+    get cpus() {
+      return hierarchies.cpuset?.cpus ?? online('cpu');
+    },
+    get mems() {
+      return hierarchies.cpuset?.mems ?? online('node');
+    },
   };
 }
 
@@ -40,8 +46,8 @@ export function checkLimits(
   host: HostCpus,
 ): { readonly limits: Limits; readonly warnings: readonly string[] } {
   for (const check of [checkMemory, checkCpu, checkBlock]) check(asked, host);
-  checkList(asked.cpusetCpus, host.cpus, 'CPUs', 'cpuset cpus');
-  checkList(asked.cpusetMems, host.mems, 'memory nodes', 'cpuset mems');
+  if (asked.cpusetCpus) checkList(asked.cpusetCpus, host.cpus, 'CPUs', 'cpuset cpus');
+  if (asked.cpusetMems) checkList(asked.cpusetMems, host.mems, 'memory nodes', 'cpuset mems');
   const warnings: string[] = [];
   const limits: { -readonly [Key in keyof Limits]: Limits[Key] } = { ...asked };
   const discard = (warning: string, ...keys: (keyof Limits)[]): void => {
@@ -105,7 +111,7 @@ function checkCpu(limits: Limits, host: HostCpus): void {
   const { cpuNanos = 0, cpuPeriodMicros: period = 0, cpuQuotaMicros: quota = 0, cpuShares: shares = 0 } = limits;
   if (cpuNanos > 0 && period > 0) refuse('Conflicting options: Nano CPUs and CPU Period cannot both be set');
   if (cpuNanos > 0 && quota > 0) refuse('Conflicting options: Nano CPUs and CPU Quota cannot both be set');
-  if (cpuNanos < 0 || cpuNanos > host.count * 1e9 || (cpuNanos > 0 && cpuNanos < 1e7)) {
+  if (cpuNanos < 0 || (cpuNanos > 0 && (cpuNanos < 1e7 || cpuNanos > host.count * 1e9))) {
     refuse(`range of CPUs is from 0.01 to ${host.count}.00, as there are only ${host.count} CPUs available`);
   }
   if (period !== 0 && (period < 1000 || period > 1_000_000)) {
@@ -119,8 +125,7 @@ function checkBlock({ blockWeight: weight = 0 }: Limits): void {
   if (weight !== 0 && (weight < 10 || weight > 1000)) refuse('Range of blkio weight is from 10 to 1000');
 }
 
-function checkList(asked: string | undefined, available: string, what: string, field: string): void {
-  if (asked === undefined || asked === '') return;
+function checkList(asked: string, available: string, what: string, field: string): void {
   const wanted = parseList(asked);
   if (wanted === undefined) refuse(`Invalid value ${asked} for ${field}`);
   const given = parseList(available) ?? new Set();

@@ -13,7 +13,7 @@ import { RootView } from '../rootfs/view.ts';
 import { treeBytes } from '../volumes/volumes.ts';
 import type { Container } from './container.ts';
 import { isUp } from './container.ts';
-import { depthOf } from './default-spec.ts';
+import { depthOf } from './default-mounts.ts';
 import type { Facilities } from './facilities.ts';
 import type { PathStat } from './requests.ts';
 import { enterRoot, mostUnpackedBytes, mostUnpackedEntries, packFlags, unpackFlags } from './roots.ts';

@@ -19,6 +19,22 @@ function ask(config: Partial<ContainerConfig>): ContainerConfig {
   return { user: '', workingDirectory: '', environment: [], labels: {}, volumes: [], ...config } as ContainerConfig;
 }
 
+test('a health check is the image’s where nothing else is asked, field by field', () => {
+  const its = { test: ['CMD', 'x'], intervalNanos: 5e9, retries: 2 };
+  const cases: [ContainerConfig['healthcheck'], ContainerConfig['healthcheck'], ContainerConfig['healthcheck']][] = [
+    [undefined, undefined, undefined],
+    [undefined, its, its],
+    [{ test: ['NONE'] }, undefined, { test: ['NONE'] }],
+    [{ test: [], retries: 9 }, its, { ...its, retries: 9 }],
+    [{ test: ['CMD', 'y'], timeoutNanos: 1e9 }, its, { ...its, test: ['CMD', 'y'], timeoutNanos: 1e9 }],
+  ];
+  for (const [asked, healthcheck, merged] of cases) {
+    const config = ask(asked === undefined ? {} : { healthcheck: asked });
+    const defaults = healthcheck === undefined ? image : { ...image, healthcheck };
+    assert.deepEqual(mergeConfig(config, defaults).healthcheck, merged);
+  }
+});
+
 test('the command line is docker’s: what is asked replaces the image’s, an entrypoint drops its command', () => {
   const cases: [Partial<ContainerConfig>, string[], number][] = [
     [{}, ['/entry', 'default'], 1],

@@ -27,7 +27,7 @@ export function mergeConfig(config: ContainerConfig, image: ImageDefaults): Merg
   const command = askedCommand ?? (config.entrypoint === undefined ? (image.command ?? []) : []);
   const argv = [...entrypoint, ...command];
   if (argv.length === 0 || argv[0] === '') throw new HolmError('invalid', 'no command specified');
-  const healthcheck = config.healthcheck ?? image.healthcheck;
+  const healthcheck = mergeHealthcheck(config.healthcheck, image.healthcheck);
   return {
     argv,
     entrypointLength: entrypoint.length,
@@ -39,6 +39,12 @@ export function mergeConfig(config: ContainerConfig, image: ImageDefaults): Merg
     stopSignal: config.stopSignal || image.stopSignal || 'SIGTERM',
     ...(healthcheck === undefined ? {} : { healthcheck }),
   };
+}
+
+/** What is asked for replaces what the image says, field by field; an empty test asks for the image's. */
+function mergeHealthcheck(asked: Healthcheck | undefined, image: Healthcheck | undefined): Healthcheck | undefined {
+  if (asked === undefined || image === undefined) return asked ?? image;
+  return { ...image, ...asked, test: asked.test.length > 0 ? asked.test : image.test };
 }
 
 /** Later settings replace earlier ones of the same name; a name without "=" removes it. */

@@ -4,6 +4,8 @@ import type { Digest } from '../base/digest.ts';
 import type { Id } from '../base/id.ts';
 import type { GroupUsage, Limits } from '../cgroups/controller.ts';
 import type { Healthcheck } from '../images/image.ts';
+import type { IdMapping } from '../namespaces/id-maps.ts';
+import type { TimeOffsets } from '../namespaces/time.ts';
 import type { InterfaceUsage } from '../networks/interface-usage.ts';
 import type { Endpoint } from '../networks/network.ts';
 
@@ -14,6 +16,8 @@ export type MountRequest =
       readonly target: string;
       readonly readOnly: boolean;
       readonly propagation: Propagation;
+      /** Keep the host's owners where the container has a user namespace of its own. */
+      readonly ownersKept?: boolean;
       /** Make a missing source directory, as docker's -v does and --mount does not. */
       readonly createSource: boolean;
       readonly nonRecursive: boolean;
@@ -45,6 +49,18 @@ export type Propagation = 'private' | 'rprivate' | 'shared' | 'rshared' | 'slave
 /** Where a namespace comes from; `container` names another container. */
 export type NamespaceMode =
   | { readonly from: 'new' }
+  | { readonly from: 'host' }
+  | { readonly from: 'container'; readonly container: string };
+
+/** Whose users and groups a container has; `auto` is a range of ids that no other container has. */
+export type UserMode =
+  | { readonly from: 'host' | 'auto' }
+  | { readonly from: 'maps'; readonly mapping: IdMapping }
+  | { readonly from: 'container'; readonly container: string };
+
+/** Which clocks a container has, beside the time of day, which is the same for all. */
+export type TimeMode =
+  | ({ readonly from: 'new' } & TimeOffsets)
   | { readonly from: 'host' }
   | { readonly from: 'container'; readonly container: string };
 
@@ -143,6 +159,10 @@ export interface ContainerConfig {
     readonly ipc: NamespaceMode | { readonly from: 'none' };
     readonly uts: NamespaceMode;
     readonly cgroup: NamespaceMode;
+    /** Absent: as the daemon is configured. */
+    readonly user?: UserMode;
+    /** Absent: the host's. */
+    readonly time?: TimeMode;
   };
   readonly network: NetworkMode;
   /** Asked MAC address, or empty. */
@@ -190,6 +210,8 @@ export interface MountPoint {
   readonly target: string;
   readonly driver?: string;
   readonly readOnly: boolean;
+  /** Its files keep the host's owners where the container has a user namespace of its own. */
+  readonly ownersKept?: boolean;
   readonly propagation: string;
 }
 
@@ -212,6 +234,8 @@ export interface Container {
   readonly hostname: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly mountPoints: readonly MountPoint[];
+  /** Which ids it has on the host; absent: the host's own. Chosen when it is created. */
+  readonly idMapping?: IdMapping;
   readonly endpoints: readonly Endpoint[];
   readonly state: ContainerState;
   readonly restartCount: number;

@@ -8,6 +8,7 @@ import type { Limits } from '../cgroups/controller.ts';
 import { freezeSteps, thawSteps, updateSteps } from '../cgroups/group.ts';
 import { killCgroup, waitFrozen } from '../cgroups/kill.ts';
 import { checkLimits, readHostCpus } from '../cgroups/limits.ts';
+import type { Image } from '../images/image.ts';
 import { type Container, type ContainerConfig, isUp, type RestartPolicy, type Size } from './container.ts';
 import { ContainerRecords } from './container-records.ts';
 import { checkName, createContainer, makeDirectories } from './creation.ts';
@@ -54,14 +55,13 @@ export class Containers {
   async create(
     config: ContainerConfig,
     name: string | undefined,
+    image: Image = this.#facilities.images.get(config.image),
   ): Promise<{ id: string; warnings: readonly string[] }> {
-    const { container, warnings } = await createContainer(
-      this.#facilities,
-      this.records,
-      this.runs.slots,
+    const { container, warnings } = await createContainer(this.#facilities, this.records, this.runs.slots, {
       config,
+      image,
       name,
-    );
+    });
     this.runs.noteCreated(container);
     this.#facilities.tell(container, 'create');
     return { id: container.id, warnings };
@@ -80,7 +80,8 @@ export class Containers {
           `cannot start container ${id}: it is being ${container.state.is === 'creating' ? 'created' : 'removed'}`,
         );
       if (container.state.is === 'running') return;
-      await this.runs.launch(this.records.update(container.id, { restartCount: 0 }), options.size);
+      const begun = container.restartCount === 0 ? container : this.records.update(id, { restartCount: 0 });
+      await this.runs.launch(begun, options.size);
     });
   }
 
@@ -117,23 +118,38 @@ export class Containers {
       // Also while a restart is planned: it is not wanted any more.
       if (container.state.is === 'exited' || isUp(container))
         this.records.update(container.id, { stoppedByUser: true });
-      if (!isUp(container)) return;
-      if (container.state.is === 'paused') await this.#thaw(container);
-      const signal = parseSignal(options.signal ?? container.config.stopSignal ?? 'SIGTERM');
-      const seconds = options.timeoutSeconds ?? container.config.stopTimeoutSeconds ?? defaultStopSeconds;
-      const running = this.runs.get(container);
-      (await running.control)?.signal(signal);
-      this.#facilities.tell(container, 'kill', { signal: String(signal) });
-      if (!(await settlesWithin(running.ended, seconds < 0 ? undefined : seconds * 1000)))
-        await this.#killAll(container, running);
-      this.#facilities.tell(this.get(id), 'stop');
+      if (isUp(container)) await this.#end(container, options);
     });
+  }
+
+  /** Ends a guest: by its stop signal, and by force after the time it is given. */
+  async #end(container: Container, options: StopOptions): Promise<void> {
+    if (container.state.is === 'paused') await this.#thaw(container);
+    const signal = parseSignal(options.signal ?? container.config.stopSignal ?? 'SIGTERM');
+    const seconds = options.timeoutSeconds ?? container.config.stopTimeoutSeconds ?? defaultStopSeconds;
+    const running = this.runs.get(container);
+    (await running.control)?.signal(signal);
+    this.#facilities.tell(container, 'kill', { signal: String(signal) });
+    if (!(await settlesWithin(running.ended, seconds < 0 ? undefined : seconds * 1000)))
+      await this.#killAll(container, running);
+    this.#facilities.tell(this.get(container.id), 'stop');
   }
 
   async restart(reference: string, options: StopOptions): Promise<void> {
     await this.stop(reference, options);
     await this.start(reference);
     this.#facilities.tell(this.get(reference), 'restart');
+  }
+
+  /** Ends a guest that is not well and starts it again, counted as a restart of its policy; not if a user was faster. */
+  async replaceUnhealthy(id: string): Promise<void> {
+    await this.#hold(id, async (container) => {
+      if (container.state.is !== 'running') return;
+      await this.#end(container, {});
+      const again = this.records.update(container.id, { restartCount: container.restartCount + 1 });
+      await this.runs.launch(again, undefined);
+      this.#facilities.tell(this.get(id), 'restart');
+    });
   }
 
   async kill(reference: string, signalText: string): Promise<void> {

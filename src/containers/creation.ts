@@ -13,6 +13,7 @@ import { mergeConfig } from './config.ts';
 import type { Container, ContainerConfig, MountPoint, MountRequest } from './container.ts';
 import type { ContainerRecords } from './container-records.ts';
 import { cgroupOf, containerDirectory, type Facilities } from './facilities.ts';
+import { chooseIds, chooseUsers, getPeer } from './id-choice.ts';
 import { createName } from './names.ts';
 import { copyImageContent, layerPaths } from './roots.ts';
 import type { Slots } from './slots.ts';
@@ -25,20 +26,19 @@ export async function createContainer(
   facilities: Facilities,
   records: ContainerRecords,
   slots: Slots,
-  config: ContainerConfig,
-  askedName: string | undefined,
+  { config, image, name: askedName }: { config: ContainerConfig; image: Image; name: string | undefined },
 ): Promise<{ container: Container; warnings: readonly string[] }> {
-  const image = facilities.images.get(config.image);
   const { hierarchies } = facilities;
   const { limits, warnings } = checkLimits(config.resources, hierarchies, readHostCpus(hierarchies));
   const possible = { ...config, resources: limits };
   const name = chooseName(records, askedName);
   const draft = describe(facilities, records, possible, image, createId(), name);
   const slot = slots.take(draft);
-  const container = slot === undefined ? draft : describe(facilities, records, possible, image, slot, name);
+  let container = slot === undefined ? draft : describe(facilities, records, possible, image, slot, name);
   return await facilities.locks.hold(container.id, async () => {
     try {
       // What takes long and can be cut short is on record as such.
+      container = { ...container, ...idsOf(facilities, records, container) };
       const asksMounts = config.mounts.length + container.config.volumes.length + config.volumesFrom.length > 0;
       records.insert(asksMounts ? { ...container, state: { is: 'creating' } } : container);
       if (slot === undefined) makeDirectories(facilities, container);
@@ -106,9 +106,14 @@ export function describe(
       `the working directory '${merged.workingDirectory}' is invalid, it needs to be an absolute path`,
     );
   }
+  const { ipc } = config.namespaces;
+  if (ipc.from === 'container' && getPeer(records, 'IPC', ipc.container).config.namespaces.ipc.from === 'none')
+    throw new HolmError('invalid', `cannot join IPC of a container ${ipc.container}: non-shareable IPC`);
+  const user = chooseUsers(facilities, records, config);
+  const namespaces = { ...config.namespaces, ...(user === undefined ? {} : { user }) };
   const directory = containerDirectory(facilities, id);
   const layers = layerPaths(facilities, image);
-  const peer = config.network.from === 'container' ? records.get(config.network.container) : undefined;
+  const peer = config.network.from === 'container' ? getPeer(records, 'network', config.network.container) : undefined;
   const files = peer ?? {
     hostnamePath: `${directory}/hostname`,
     hostsPath: `${directory}/hosts`,
@@ -122,6 +127,7 @@ export function describe(
     imageId: image.id,
     config: {
       ...config,
+      namespaces,
       stopSignal: merged.stopSignal,
       ...(merged.healthcheck === undefined ? {} : { healthcheck: merged.healthcheck }),
       exposedPorts: [...new Set([...image.defaults.exposedPorts, ...config.exposedPorts])],
@@ -150,7 +156,13 @@ export function describe(
   };
   checkPath(cgroupOf(facilities, container));
   checkSysctls(config);
-  return container;
+  return { ...container, ...idsOf(facilities, records, container) };
+}
+
+/** Its ids as they are free now: to be put on record before anything else happens. */
+function idsOf(facilities: Facilities, records: ContainerRecords, container: Container): Pick<Container, 'idMapping'> {
+  const idMapping = chooseIds(facilities, records, container);
+  return idMapping === undefined ? {} : { idMapping };
 }
 
 /** Decides what is mounted where, making volumes and missing sources. Explicit mounts win over --volumes-from and the image's. */
@@ -223,6 +235,7 @@ async function resolveMount(
     source: request.source,
     target: request.target,
     readOnly: request.readOnly,
+    ...(request.ownersKept === undefined ? {} : { ownersKept: request.ownersKept }),
     propagation: request.propagation,
   };
 }

@@ -1,14 +1,13 @@
 // From a container's record to what its run needs of the kernel (GuestSpec): docker's defaults, with what was asked upon them.
-import { statSync } from 'node:fs';
-import { HolmError, hasCode } from '../base/error.ts';
+import { dirname, normalize } from 'node:path/posix';
+import { HolmError } from '../base/error.ts';
 import type { Hierarchies } from '../cgroups/hierarchy.ts';
-import { MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_STRICTATIME } from '../kernel/constants.ts';
 import type { Program } from '../kernel/steps.ts';
-import type { BindMount, FilesystemMount, Mount } from '../mounts/mount.ts';
 import type { Overlay } from '../mounts/overlay.ts';
+import { type IdMapping, outsideOf } from '../namespaces/id-maps.ts';
 import type { NamespaceSource, Namespaces } from '../namespaces/namespaces.ts';
 import type { Identity } from '../rootfs/users.ts';
-import { effectiveCapabilities, processCapabilities } from '../security/capabilities.ts';
+import { effectiveCapabilities, processCapabilities, readEveryCapability } from '../security/capabilities.ts';
 import {
   type DeviceAccess,
   defaultDeviceRules,
@@ -21,9 +20,11 @@ import { defaultMaskedPaths, defaultReadonlyPaths } from '../security/masks.ts';
 import { compileSeccomp, hostSeccompTarget } from '../security/seccomp.ts';
 import { chosenProfile, parseSecurityOptions, readSecurityModules } from '../security/security-options.ts';
 import { processEnvironment } from './config.ts';
-import type { Container, MountRequest, NamespaceMode } from './container.ts';
+import type { Container, NamespaceMode } from './container.ts';
+import { initTarget, mountsOf } from './default-mounts.ts';
 import { defaultDevices, defaultLinks, readDevices } from './device-nodes.ts';
 import type { DeviceNode, GuestProcess, GuestSpec } from './guest-spec.ts';
+import { rootName } from './own-users.ts';
 
 /** What the engine knows beside the record when a container starts. */
 export interface SpecFacts {
@@ -34,6 +35,8 @@ export interface SpecFacts {
   readonly network: { readonly after: Program; readonly stage: Program };
   /** The first process of another container, for joined namespaces; throws if it does not run. */
   readonly pidOf: (container: string) => number;
+  /** Whether another container has clocks of its own. */
+  readonly hasOwnTime: (container: string) => boolean;
   readonly availableCapabilities: bigint;
   /** The program that --init puts in front. */
   readonly initBinary: string;
@@ -42,16 +45,17 @@ export interface SpecFacts {
 // What does not change while the host runs.
 const modules = readSecurityModules();
 const maskedPaths = defaultMaskedPaths();
-const initTarget = '/sbin/docker-init';
-const noExecution = MS_NOSUID | MS_NOEXEC | MS_NODEV;
+const everyCapability = readEveryCapability();
 
 export function specOf(container: Container, facts: SpecFacts): GuestSpec {
-  const { config } = container;
-  const namespaces = namespacesOf(container, facts.pidOf);
+  const { config, idMapping } = container;
+  const namespaces = namespacesOf(container, facts);
+  const { overlay } = facts;
+  const time = config.namespaces.time;
   const unconfined = config.privileged || parseSecurityOptions(config.securityOptions, modules).unconfinedPaths;
   return {
     id: container.id,
-    root: { overlay: facts.overlay },
+    root: { overlay: idMapping === undefined ? overlay : { ...overlay, target: `${overlay.target}/${rootName}` } },
     readOnlyRoot: config.readOnlyRoot,
     rootPropagation: 'slave',
     mounts: mountsOf(container, facts, namespaces),
@@ -60,6 +64,10 @@ export function specOf(container: Container, facts: SpecFacts): GuestSpec {
     maskedPaths: unconfined ? [] : (config.maskedPaths ?? maskedPaths),
     readonlyPaths: unconfined ? [] : (config.readonlyPaths ?? defaultReadonlyPaths),
     namespaces,
+    ...(idMapping === undefined
+      ? {}
+      : { ownUsers: { mapping: idMapping, staging: overlay.target, layerDirectories: directoriesOf(overlay) } }),
+    ...(time?.from === 'new' ? { timeOffsets: time } : {}),
     ...(namespaces.uts === 'new' ? { hostname: container.hostname, domainname: config.domainname } : {}),
     sysctls: sysctlsOf(container, namespaces),
     cgroup: facts.cgroup,
@@ -80,8 +88,11 @@ export function processOf(
     privileged: boolean;
   },
 ): GuestProcess {
-  const { config } = container;
-  const { identity, availableCapabilities } = facts;
+  const { config, idMapping } = container;
+  const { identity } = facts;
+  // In a user namespace everyone begins with all capabilities, whatever the host has.
+  const availableCapabilities = idMapping === undefined ? facts.availableCapabilities : everyCapability;
+  if (idMapping !== undefined) checkIdentity(identity, idMapping);
   const privileged = config.privileged || exec?.privileged === true;
   const security = parseSecurityOptions(config.securityOptions, modules);
   const profile = chosenProfile(security, privileged);
@@ -114,184 +125,41 @@ export function processOf(
   };
 }
 
-function namespacesOf(container: Container, pidOf: (container: string) => number): Namespaces {
+/** Fails early, as the kernel would say no more than EINVAL. */
+function checkIdentity({ uid, gid, groups }: Identity, { uids, gids }: IdMapping): void {
+  if (outsideOf(uids, uid) === undefined)
+    throw new HolmError('invalid', `Cannot run as user ${uid}: the container's user namespace does not map it`);
+  const missing = [gid, ...groups].find((id) => outsideOf(gids, id) === undefined);
+  if (missing !== undefined)
+    throw new HolmError('invalid', `Cannot run with group ${missing}: the container's user namespace does not map it`);
+}
+
+/** The directories from which an overlay takes its layers: all layers in one, the others, and the container's own. */
+function directoriesOf({ layersDirectory, layers, upper }: Overlay): string[] {
+  const outside = layers
+    .filter((layer) => layer.startsWith('../'))
+    .map((layer) => normalize(`${layersDirectory}/${layer}`));
+  return [layersDirectory, ...new Set(outside), ...(upper === undefined ? [] : [dirname(upper.directory)])];
+}
+
+function namespacesOf(container: Container, { pidOf, hasOwnTime }: SpecFacts): Namespaces {
   const { namespaces, network } = container.config;
+  const { user, time } = namespaces;
   const source = (mode: NamespaceMode | { from: 'none' }): NamespaceSource => {
     if (mode.from === 'container') return { pid: pidOf(mode.container) };
     return mode.from === 'host' ? 'host' : 'new';
   };
+  const sharedUser = user?.from === 'container' ? { pid: pidOf(user.container) } : 'new';
+  const sharedTime = time?.from === 'container' && hasOwnTime(time.container) ? { pid: pidOf(time.container) } : 'host';
   return {
     mount: 'new',
     pid: source(namespaces.pid),
     network: network.from === 'container' || network.from === 'host' ? source(network) : 'new',
     ipc: source(namespaces.ipc),
     uts: source(namespaces.uts),
-    user: 'host',
+    user: container.idMapping === undefined ? 'host' : sharedUser,
     cgroup: source(namespaces.cgroup),
-    time: 'host',
-  };
-}
-
-function mountsOf(container: Container, facts: SpecFacts, namespaces: Namespaces): Mount[] {
-  const { config } = container;
-  const asked = askedMounts(container);
-  const taken = new Set(asked.map((mount) => mount.target));
-  const byDefault = [
-    ...systemMounts(container, namespaces),
-    ...cgroupMounts(facts.hierarchies, config.privileged ? 0 : MS_RDONLY),
-    ...engineFiles(container),
-    ...(config.init
-      ? [bind(facts.initBinary, initTarget, { isFile: true, readOnly: true, why: 'the init that was asked for' })]
-      : []),
-  ];
-  return [...byDefault.filter((mount) => !taken.has(mount.target)), ...asked];
-}
-
-function systemMounts(container: Container, namespaces: Namespaces): Mount[] {
-  const { privileged, shmBytes } = container.config;
-  const shared = namespaces.ipc === 'host';
-  const hasShm = container.config.namespaces.ipc.from !== 'none';
-  return [
-    filesystem('proc', '/proc', noExecution, undefined, 'processes as the inside sees them'),
-    filesystem('tmpfs', '/dev', MS_NOSUID | MS_STRICTATIME, 'mode=755,size=65536k', 'devices of its own'),
-    filesystem(
-      'devpts',
-      '/dev/pts',
-      MS_NOSUID | MS_NOEXEC,
-      'newinstance,ptmxmode=0666,mode=0620,gid=5',
-      'terminals of its own',
-    ),
-    filesystem(
-      'sysfs',
-      '/sys',
-      noExecution | (privileged ? 0 : MS_RDONLY),
-      undefined,
-      'the kernel’s objects, not to be changed',
-    ),
-    ...(shared
-      ? [
-          bind('/dev/mqueue', '/dev/mqueue', { why: 'the host’s message queues' }),
-          bind('/dev/shm', '/dev/shm', { why: 'the host’s shared memory' }),
-        ]
-      : [
-          filesystem('mqueue', '/dev/mqueue', noExecution, undefined, 'message queues of its own'),
-          ...(hasShm
-            ? [filesystem('tmpfs', '/dev/shm', noExecution, `mode=1777,size=${shmBytes}`, 'shared memory of its own')]
-            : []),
-        ]),
-  ].filter((mount) => exists(mount));
-}
-
-/** The hierarchies as the guest's own cgroup namespace shows them, mounted where the host has them. */
-function cgroupMounts(hierarchies: Hierarchies, readOnly: number): Mount[] {
-  const why = 'its own cgroups, to be read';
-  const flags = noExecution | readOnly;
-  if (hierarchies.v1.length === 0) return [filesystem('cgroup2', '/sys/fs/cgroup', flags, undefined, why)];
-  return [
-    filesystem('tmpfs', '/sys/fs/cgroup', noExecution, 'mode=755', 'a directory a hierarchy'),
-    ...hierarchies.v1.map(({ controllers }) => {
-      const names = controllers.join(',');
-      return { ...filesystem('cgroup', `/sys/fs/cgroup/${names}`, flags, names, why) };
-    }),
-  ];
-}
-
-/** A host without /dev/mqueue has none to share. */
-function exists(mount: Mount): boolean {
-  return mount.kind !== 'bind' || statSync(mount.source, { throwIfNoEntry: false }) !== undefined;
-}
-
-/** The files that the engine writes for every container that has a network of its own. */
-function engineFiles(container: Container): Mount[] {
-  const files = [
-    [container.resolvConfPath, '/etc/resolv.conf'],
-    [container.hostnamePath, '/etc/hostname'],
-    [container.hostsPath, '/etc/hosts'],
-  ] as const;
-  return files
-    .filter(([source]) => source !== '')
-    .map(([source, target]) => bind(source, target, { isFile: true, why: 'names and addresses, kept by the engine' }));
-}
-
-/** What the user asked for, outer directories before inner ones. */
-function askedMounts(container: Container): Mount[] {
-  const requests = new Map(container.config.mounts.map((request) => [request.target, request]));
-  const mounts = container.mountPoints.map((point): Mount => {
-    const request = requests.get(point.target);
-    const isAsked = !point.target.startsWith('/proc/');
-    if (point.kind === 'tmpfs') return { ...tmpfs(point.target, request), isAsked };
-    return bind(point.source, point.target, {
-      isFile: isFile(point.subpath === undefined ? point.source : `${point.source}/${point.subpath}`),
-      ...(point.subpath === undefined ? {} : { subpath: point.subpath }),
-      readOnly: point.readOnly,
-      recursive: !(request?.kind === 'bind' && request.nonRecursive),
-      propagation: request?.kind === 'bind' ? request.propagation : 'rprivate',
-      isAsked,
-      why: point.kind === 'volume' ? `volume "${point.name}"` : 'asked for',
-    });
-  });
-  return mounts.toSorted((a, b) => depthOf(a.target) - depthOf(b.target));
-}
-
-const mountOptionFlags: Record<string, number> = {
-  ro: MS_RDONLY,
-  nosuid: MS_NOSUID,
-  nodev: MS_NODEV,
-  noexec: MS_NOEXEC,
-};
-const mountOptionsCleared: Record<string, number> = { rw: MS_RDONLY, suid: MS_NOSUID, dev: MS_NODEV, exec: MS_NOEXEC };
-
-function tmpfs(target: string, request: MountRequest | undefined): FilesystemMount {
-  let flags = noExecution;
-  const data: string[] = [];
-  if (request?.kind === 'tmpfs') {
-    if (request.sizeBytes !== undefined) data.push(`size=${request.sizeBytes}`);
-    data.push(`mode=${(request.mode ?? 0o1777).toString(8)}`);
-    for (const option of request.options) {
-      if (mountOptionFlags[option] !== undefined) flags |= mountOptionFlags[option];
-      else if (mountOptionsCleared[option] !== undefined) flags &= ~mountOptionsCleared[option];
-      else data.push(option);
-    }
-  }
-  return filesystem('tmpfs', target, flags, data.join(',') || undefined, 'memory that was asked for');
-}
-
-/** How many directories deep a path is. */
-export function depthOf(path: string): number {
-  return path.split('/').filter((name) => name !== '').length;
-}
-
-function isFile(path: string): boolean {
-  try {
-    return !statSync(path).isDirectory();
-  } catch (cause) {
-    if (!hasCode(cause, 'ENOENT')) throw cause;
-    throw new HolmError('invalid', `invalid mount config for type "bind": bind source path does not exist: ${path}`, {
-      cause,
-    });
-  }
-}
-
-function filesystem(
-  type: string,
-  target: string,
-  flags: number,
-  data: string | undefined,
-  why: string,
-): FilesystemMount {
-  return { kind: 'filesystem', type, source: type, target, flags, ...(data === undefined ? {} : { data }), why };
-}
-
-function bind(source: string, target: string, options: Partial<BindMount> & { why: string }): BindMount {
-  return {
-    kind: 'bind',
-    source,
-    target,
-    isFile: false,
-    recursive: true,
-    readOnly: false,
-    propagation: 'rprivate',
-    ...options,
+    time: time?.from === 'new' ? 'new' : sharedTime,
   };
 }
 
@@ -321,9 +189,10 @@ export function deviceAccessOf(container: Container): DeviceAccess {
 }
 
 function sysctlsOf(container: Container, namespaces: Namespaces): Record<string, string> {
+  const groups = container.idMapping?.gids.find(({ inside }) => inside === 0)?.count ?? 2147483648;
   const own =
     namespaces.network === 'new'
-      ? { 'net.ipv4.ip_unprivileged_port_start': '0', 'net.ipv4.ping_group_range': '0 2147483647' }
+      ? { 'net.ipv4.ip_unprivileged_port_start': '0', 'net.ipv4.ping_group_range': `0 ${groups - 1}` }
       : {};
   return { ...own, ...container.config.sysctls };
 }

@@ -4,10 +4,13 @@ import { lstatSync, readdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { HolmError } from '../base/error.ts';
 import {
+  AT_FDCWD,
   errno,
   O_CLOEXEC,
   O_DIRECTORY,
   O_PATH,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
   RESOLVE_IN_ROOT,
   RESOLVE_NO_MAGICLINKS,
   S_IFBLK,
@@ -15,7 +18,7 @@ import {
   S_IFIFO,
 } from '../kernel/constants.ts';
 import { onlyIf, type Program, type Register, type Registers, step } from '../kernel/steps.ts';
-import { closeStep } from '../mounts/mount.ts';
+import { closeStep, placeBind } from '../mounts/mount.ts';
 import { openHow } from '../mounts/overlay.ts';
 import type { DeviceNode } from './guest-spec.ts';
 
@@ -38,7 +41,7 @@ export const defaultLinks: readonly { readonly path: string; readonly target: st
 ];
 
 function charDevice(path: string, major: number, minor: number): DeviceNode {
-  return { path, type: 'char', major, minor, mode: 0o666, uid: 0, gid: 0 };
+  return { path, type: 'char', major, minor, mode: 0o666, uid: 0, gid: 0, source: path };
 }
 
 const fileTypes = { char: S_IFCHR, block: S_IFBLK, fifo: S_IFIFO } as const;
@@ -67,6 +70,32 @@ export function makeDevices(
     ...nodes.flatMap((node) => ('target' in node ? makeLink(parent, node) : makeNode(parent, node))),
     closeStep(parent),
   ]);
+}
+
+/** Binds device files of the host beneath `root`, for a guest whose user namespace may make none (mknod(2), EPERM). */
+export function bindDevices(root: Register, devices: readonly DeviceNode[], registers: Registers): Program {
+  return devices.flatMap(({ path, source = path }) => {
+    const tree = registers.acquire();
+    // Asked for: what stands at its place may be a guest's, such as a link into /proc in a volume over /dev.
+    const bind = {
+      kind: 'bind',
+      target: path,
+      isFile: true,
+      recursive: false,
+      readOnly: false,
+      isAsked: true,
+    } as const;
+    const why = 'a user namespace may use devices, not make them';
+    const steps = [
+      step('open_tree', [AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC], `bind "${source}"`, {
+        result: tree,
+        why,
+      }),
+      ...placeBind(root, { ...bind, propagation: 'private', why }, tree, registers),
+    ];
+    registers.release(tree);
+    return steps;
+  });
 }
 
 function makeLink(parent: Register, link: { path: string; target: string }): Program {
@@ -129,6 +158,7 @@ export function readDevices(hostPath: string, guestPath: string): DeviceNode[] {
       mode: stats.mode & 0o777,
       uid: stats.uid,
       gid: stats.gid,
+      source: hostPath,
     },
   ];
 }

@@ -1,15 +1,16 @@
 // Further processes in running containers (exec): each has a guard of its own and joins the namespaces, cgroup and security
 // settings of its container. Execs are not on record: a daemon that starts again finds their containers, not them.
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmdirSync, rmSync, unlinkSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { fullMessageOf, HolmError } from '../base/error.ts';
-import { createId, type Id } from '../base/id.ts';
+import { fullMessageOf, HolmError, hasCode } from '../base/error.ts';
+import { createId } from '../base/id.ts';
 import { log } from '../base/log.ts';
 import { joinSteps, openSteps } from '../cgroups/group.ts';
 import { groupOfProcess } from '../cgroups/hierarchy.ts';
-import { type Control, openControl, readExit } from '../kernel/guard.ts';
+import { type Control, type End, openControl, readExit } from '../kernel/guard.ts';
 import { Registers, type Start } from '../kernel/steps.ts';
 import { enterNamespaces, type Namespaces, openNamespaces } from '../namespaces/namespaces.ts';
+import { becomeRootInside } from '../namespaces/user.ts';
 import type { Container, Exec, ExecConfig, Size } from './container.ts';
 import type { Containers } from './containers.ts';
 import { processOf } from './default-spec.ts';
@@ -17,6 +18,7 @@ import { parseDetachKeys } from './detach-keys.ts';
 import { exitCodeOf } from './exit-code.ts';
 import { cgroupOf, execDirectory, type Facilities } from './facilities.ts';
 import { LateStream } from './late-stream.ts';
+import { awaitLayout, partProcess } from './own-users.ts';
 import { becomeProcess, openTerminal, prepareProcess } from './process-program.ts';
 import { cgroupRegister } from './program.ts';
 import { exitOf } from './running.ts';
@@ -37,6 +39,7 @@ export class Execs {
   readonly #containers: Containers;
   readonly #execs = new Map<string, Exec>();
   readonly #controls = new Map<string, Promise<Control | undefined>>();
+  readonly #ends = new Map<string, Promise<number>>();
 
   constructor(facilities: Facilities, containers: Containers) {
     this.#facilities = facilities;
@@ -54,8 +57,9 @@ export class Execs {
     if (config.argv.length === 0 || config.argv[0] === '') throw new HolmError('invalid', 'No exec command specified');
     parseDetachKeys(config.detachKeys);
     const id = createId();
-    this.#execs.set(id, { id, containerId: container.id, config, state: { is: 'created' } });
-    this.#tellContainer(container.id, id, 'exec_create');
+    const exec: Exec = { id, containerId: container.id, config, state: { is: 'created' } };
+    this.#execs.set(id, exec);
+    this.#tellContainer(exec, `exec_create: ${commandLine(exec)}`);
     return id;
   }
 
@@ -71,8 +75,10 @@ export class Execs {
     const directory = execDirectory(this.#facilities, id);
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     try {
-      const { pid } = await this.#facilities.kernel.start(this.#startOf(container, exec, options, directory));
+      const { pid, end } = await this.#facilities.kernel.start(this.#startOf(container, exec, options, directory));
       this.#execs.set(id, { ...exec, state: { is: 'running', pid } });
+      this.#tellContainer(exec, `exec_start: ${commandLine(exec)}`);
+      this.#follow(id, end, directory);
     } catch (error) {
       this.#execs.set(id, { ...exec, state: { is: 'exited', code: exitCodeOf(error, 126), pid: 0 } });
       await rm(directory, { recursive: true, force: true });
@@ -89,32 +95,65 @@ export class Execs {
       detachKeys: config.detachKeys,
     };
     const joined = stream === undefined ? undefined : joinGuard(directory, wanted, stream);
-    const control = openControl(directory);
-    this.#controls.set(id, control);
     await joined;
-    this.#tellContainer(container.id, id, 'exec_start');
-    exitOf(control, () => readExit(directory))
-      .then((exit) => this.#recordEnd(id, exit.code, directory))
-      .catch((error) => log('error', 'Cannot follow an exec', { id, error: fullMessageOf(error) }));
     return stream;
   }
 
-  #recordEnd(id: string, code: number, directory: string): void {
+  #follow(id: string, told: Promise<End | undefined>, directory: string): void {
+    const end = exitOf(told, () => readExit(directory)).then(({ code }) => this.#recordEnd(id, code, directory));
+    this.#ends.set(id, end);
+    end.catch((error) => log('error', 'Cannot follow an exec', { id, error: fullMessageOf(error) }));
+  }
+
+  /** Connects when it is first asked for: most execs are never told anything. */
+  #controlOf(id: string): Promise<Control | undefined> {
+    const known = this.#controls.get(id);
+    if (known !== undefined || this.#execs.get(id)?.state.is !== 'running') return known ?? Promise.resolve(undefined);
+    const control = openControl(execDirectory(this.#facilities, id));
+    this.#controls.set(id, control);
+    return control;
+  }
+
+  /** Settles with the code of an exec that has been started. */
+  ended(id: string): Promise<number> {
+    const { state } = this.get(id);
+    if (state.is === 'exited') return Promise.resolve(state.code);
+    return this.#ends.get(id) ?? Promise.reject(new HolmError('wrongState', `Cannot await exec "${id}": not started`));
+  }
+
+  /** Kills the process of an exec and all in its process group: as leader of its session it is in no other. */
+  kill(id: string): void {
+    const state = this.#execs.get(id)?.state;
+    if (state?.is !== 'running') return;
+    try {
+      // Its guard, which reaps it, has told of no end: the number is still its group's.
+      process.kill(-state.pid, 'SIGKILL');
+    } catch (error) {
+      if (!hasCode(error, 'ESRCH')) throw error;
+    }
+  }
+
+  /** Drops an exec that nobody will ask for again; one that runs goes on. */
+  forget(id: string): void {
+    if (this.#execs.get(id)?.state.is !== 'running') this.#execs.delete(id);
+  }
+
+  #recordEnd(id: string, code: number, directory: string): number {
     const exec = this.get(id);
     const pid = exec.state.is === 'running' ? exec.state.pid : 0;
     this.#execs.set(id, { ...exec, state: { is: 'exited', code, pid } });
     this.#controls.delete(id);
-    this.#tellContainer(exec.containerId, id, 'exec_die', { exitCode: String(code) });
-    rm(directory, { recursive: true, force: true }).catch((error) =>
-      log('warn', 'Cannot remove the directory of an exec', { id, error: fullMessageOf(error) }),
-    );
+    this.#ends.delete(id);
+    this.#tellContainer(exec, 'exec_die', { exitCode: String(code) });
+    removeDirectory(directory);
     // Clients ask for the exit code after the end; nobody asks minutes later.
     setTimeout(() => this.#execs.delete(id), keptMs).unref();
+    return code;
   }
 
   async resize(id: string, size: Size): Promise<void> {
     this.get(id);
-    (await this.#controls.get(id))?.resize(size.rows, size.columns);
+    (await this.#controlOf(id))?.resize(size.rows, size.columns);
   }
 
   /** Ids of a container's execs that run. */
@@ -147,9 +186,11 @@ export class Execs {
       options.size === undefined
         ? container
         : { ...container, config: { ...container.config, terminalSize: options.size } };
-    const process = processOf(sized, { identity, availableCapabilities }, config);
+    const whole = processOf(sized, { identity, availableCapabilities }, config);
+    const { idMapping } = container;
+    const { process, after } = idMapping === undefined ? { process: whole, after: [] } : partProcess(whole, idMapping);
     const cgroup = cgroupOf(this.#facilities, container);
-    const joined = joinedNamespaces(pid);
+    const joined = joinedNamespaces(container, pid);
     const registers = new Registers();
     const needsStdin = config.attachStdin && !options.detach;
     return {
@@ -166,25 +207,44 @@ export class Execs {
         ...openSteps(hierarchies, groupOfProcess(hierarchies, cgroup, pid), cgroupRegister),
         ...openNamespaces(joined),
       ],
-      after: [],
+      after,
       stage: [
+        ...(idMapping === undefined ? [] : [awaitLayout()]),
         ...joinSteps(hierarchies, cgroup),
         ...prepareProcess(process),
         ...enterNamespaces(joined),
+        ...(idMapping === undefined ? [] : becomeRootInside()),
         ...openTerminal(process.terminal, registers.acquire()),
         ...becomeProcess(process, { registers, sessionName: container.id }),
       ],
     };
   }
 
-  #tellContainer(containerId: Id, execID: string, action: string, attributes: Record<string, string> = {}): void {
-    const container = this.#containers.records.findById(containerId);
-    if (container !== undefined) this.#facilities.tell(container, action, { execID, ...attributes });
+  #tellContainer(exec: Exec, action: string, attributes: Record<string, string> = {}): void {
+    const container = this.#containers.records.findById(exec.containerId);
+    if (container !== undefined) this.#facilities.tell(container, action, { execID: exec.id, ...attributes });
   }
 }
 
-/** All namespaces of a process but the user's, which is the engine's own and cannot be joined again. */
-function joinedNamespaces(pid: number): Namespaces {
+/** Its guard has left nothing in it but its exit: two calls in place of the many with which rm looks around. */
+function removeDirectory(path: string): void {
+  try {
+    unlinkSync(`${path}/exit`);
+    rmdirSync(path);
+  } catch {
+    rmSync(path, { recursive: true, force: true });
+  }
+}
+
+/** As docker's events have it: a program alone is followed by a blank. */
+function commandLine({ config }: Exec): string {
+  const [program = '', ...rest] = config.argv;
+  return `${program} ${rest.join(' ')}`;
+}
+
+/** All namespaces of a container's process; the host's user namespace is the engine's own and cannot be joined again. */
+function joinedNamespaces({ config, idMapping }: Container, pid: number): Namespaces {
+  const { time } = config.namespaces;
   const joined = { pid };
   return {
     mount: joined,
@@ -192,8 +252,8 @@ function joinedNamespaces(pid: number): Namespaces {
     network: joined,
     ipc: joined,
     uts: joined,
-    user: 'host',
+    user: idMapping === undefined ? 'host' : joined,
     cgroup: joined,
-    time: 'host',
+    time: time === undefined || time.from === 'host' ? 'host' : joined,
   };
 }

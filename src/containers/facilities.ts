@@ -4,6 +4,7 @@ import type { Hierarchies } from '../cgroups/hierarchy.ts';
 import type { Images } from '../images/images.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { LayerStore } from '../layers/layer-store.ts';
+import type { IdPool } from '../namespaces/id-pool.ts';
 import type { Networks } from '../networks/networks.ts';
 import type { Volumes } from '../volumes/volumes.ts';
 import type { Container } from './container.ts';
@@ -22,6 +23,8 @@ export interface Facilities {
   readonly runDirectory: string;
   readonly initBinary: string;
   readonly availableCapabilities: bigint;
+  /** The user namespace of containers that do not say, and the ids that `auto` takes from. */
+  readonly users: { readonly byDefault: 'host' | 'auto'; readonly pool: IdPool };
   /** Tells what happened to a container. */
   readonly tell: (container: Container, action: string, attributes?: Readonly<Record<string, string>>) => void;
 }

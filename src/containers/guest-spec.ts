@@ -3,7 +3,9 @@
 import type { Program } from '../kernel/steps.ts';
 import type { Mount } from '../mounts/mount.ts';
 import type { Overlay } from '../mounts/overlay.ts';
+import type { IdMapping } from '../namespaces/id-maps.ts';
 import type { Namespaces } from '../namespaces/namespaces.ts';
+import type { TimeOffsets } from '../namespaces/time.ts';
 import type { CapabilitySets } from '../security/capabilities.ts';
 import type { SeccompFilter } from '../security/seccomp.ts';
 import type { Rlimit, Size } from './container.ts';
@@ -35,6 +37,17 @@ export interface DeviceNode {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
+  /** Where the host has it, for a guest that may make none. */
+  readonly source?: string;
+}
+
+/** A user namespace other than the host's, and where the guard lays out what the guest's first process finds ready in it. */
+export interface OwnUsers {
+  readonly mapping: IdMapping;
+  /** A directory of the host: over it come, in the guest's mounts only, "root" and the sources of its binds. */
+  readonly staging: string;
+  /** Directories of the layers, whose owners are mapped. */
+  readonly layerDirectories: readonly string[];
 }
 
 export interface GuestSpec {
@@ -51,6 +64,10 @@ export interface GuestSpec {
   readonly maskedPaths: readonly string[];
   readonly readonlyPaths: readonly string[];
   readonly namespaces: Namespaces;
+  /** With a new user namespace, or one that it shares with another guest. */
+  readonly ownUsers?: OwnUsers;
+  /** With a new time namespace. */
+  readonly timeOffsets?: TimeOffsets;
   readonly hostname?: string;
   readonly domainname?: string;
   readonly sysctls: Readonly<Record<string, string>>;

@@ -1,7 +1,7 @@
 // The last part of every start and exec: from a privileged stage to the process that was asked for. The order is runc's:
 // session, directory, then (with no-new-privileges) capabilities before seccomp, otherwise seccomp first, as it needs a privilege.
 import { AT_EMPTY_PATH, errno, PR_SET_DUMPABLE } from '../kernel/constants.ts';
-import { type Program, type Register, type Registers, step } from '../kernel/steps.ts';
+import { type Program, type Register, type Registers, remember, step } from '../kernel/steps.ts';
 import { closeStep } from '../mounts/mount.ts';
 import { capabilitySteps } from '../security/capabilities.ts';
 import { appArmorSteps, keyringSteps, noNewPrivilegesSteps } from '../security/process.ts';
@@ -29,31 +29,44 @@ export function becomeProcess(
   process: GuestProcess,
   options: { root?: Register; registers: Registers; sessionName: string },
 ): Program {
-  const seccomp = seccompSteps(process.seccomp);
-  const capabilities = capabilitySteps(process.capabilities, process.uid, process.availableCapabilities);
   return [
     ...rlimitSteps(process.rlimits, true),
     ...(process.terminal === undefined ? [step('setsid', [], 'begin a session')] : []),
     ...keyringSteps(options.sessionName),
     ...giveStdio(process),
     ...enterDirectory(process.workingDirectory, options.root, options.registers),
-    ...(process.noNewPrivileges ? noNewPrivilegesSteps() : seccomp),
-    ...capabilities.before,
-    step('setgroups', [process.groups.length, encodeIds(process.groups)], 'set the supplementary groups'),
-    step('setresgid', [process.gid, process.gid, process.gid], `become group ${process.gid}`),
-    step('setresuid', [process.uid, process.uid, process.uid], `become user ${process.uid}`),
-    ...capabilities.after,
-    ...(process.noNewPrivileges ? seccomp : []),
-    step('umask', [process.umask ?? 0o022], 'set the umask'),
-    step('close_range', [3, 0xffffffff, closeRangeCloexec], 'close all other descriptors at execve', {
-      why: 'nothing of the engine leaks into the guest (CVE-2024-21626)',
-    }),
+    ...giveUpPrivileges(process),
     step(
       'exec',
       [executablePaths(process.argv[0]!, process.environment), process.argv, process.environment],
       `execute "${process.argv[0]}"`,
     ),
   ];
+}
+
+const unfiltered = {};
+
+function giveUpPrivileges(process: GuestProcess): Program {
+  const { noNewPrivileges, uid, gid, groups, umask, capabilities, availableCapabilities: available } = process;
+  const sets = Object.values(capabilities);
+  const key = [noNewPrivileges, uid, gid, groups, umask, ...sets, available].join(' ');
+  return remember(process.seccomp ?? unfiltered, key, () => {
+    const seccomp = seccompSteps(process.seccomp);
+    const { before, after } = capabilitySteps(capabilities, uid, available);
+    return [
+      ...(noNewPrivileges ? noNewPrivilegesSteps() : seccomp),
+      ...before,
+      step('setgroups', [groups.length, encodeIds(groups)], 'set the supplementary groups'),
+      step('setresgid', [gid, gid, gid], `become group ${gid}`),
+      step('setresuid', [uid, uid, uid], `become user ${uid}`),
+      ...after,
+      ...(noNewPrivileges ? seccomp : []),
+      step('umask', [umask ?? 0o022], 'set the umask'),
+      step('close_range', [3, 0xffffffff, closeRangeCloexec], 'close all other descriptors at execve', {
+        why: 'nothing of the engine leaks into the guest (CVE-2024-21626)',
+      }),
+    ];
+  });
 }
 
 /** Another user must be able to open /dev/stdout: the pipes or the terminal become its own. 0 may be the host's /dev/null. */

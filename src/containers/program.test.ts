@@ -151,3 +151,112 @@ test('a terminal is opened inside the new root and becomes /dev/console', () => 
   order(start.stage, is('pivot_root'), is('open_terminal'), (step) => step.args.includes('/dev/console'), is('exec'));
   assert.ok(!start.stage.some(is('setsid')));
 });
+
+const mapping = {
+  uids: [{ inside: 0, outside: 700000, count: 65536 }],
+  gids: [{ inside: 0, outside: 800000, count: 65536 }],
+};
+const bind = {
+  kind: 'bind',
+  source: '/data',
+  target: '/mnt',
+  isFile: false,
+  recursive: true,
+  readOnly: false,
+  propagation: 'rprivate',
+  why: 'test',
+} as const;
+const withUsers: Partial<GuestSpec> = {
+  root: {
+    overlay: {
+      layersDirectory: '/state/layers',
+      layers: ['a/diff', '../mount-points'],
+      upper: { directory: '/state/containers/x/upper', work: '/state/containers/x/work' },
+      target: '/run/view/root',
+    },
+  },
+  ownUsers: {
+    mapping,
+    staging: '/run/view',
+    layerDirectories: ['/state/layers', '/state/mount-points', '/state/containers/x'],
+  },
+  devices: [{ path: '/dev/null', type: 'char', major: 1, minor: 3, mode: 0o666, uid: 0, gid: 0 }],
+  mounts: [bind, { ...bind, source: '/kept', target: '/kept', ownersKept: true }],
+};
+
+function specWithUsers(user: 'new' | { pid: number }, process: Partial<GuestSpec['process']> = {}): GuestSpec {
+  const spec = specOf(withUsers, process);
+  return { ...spec, namespaces: { ...spec.namespaces, user } };
+}
+
+test('in a user namespace the guard maps, mounts and lays out, and the stage waits for it first', () => {
+  const { cloneFlags, after, stage } = programOf(specWithUsers('new'), guard);
+  assert.equal(cloneFlags & 0x10000000, 0x10000000);
+  const maps = after.filter(is('write_file')).map(({ args }) => String(args[2]));
+  assert.deepEqual(maps, ['0 800000 65536\n', '0 700000 65536\n']);
+  order(
+    after,
+    is('write_file'),
+    is('mount_setattr'),
+    is('setns'),
+    (step) => step.call === 'mount' && step.args[2] === 'tmpfs',
+    (step) => step.call === 'setresuid' && step.args[1] === 700000,
+    (step) => step.call === 'mount' && step.args[2] === 'overlay',
+    (step) => step.call === 'setresuid' && step.args[1] === 0,
+    (step) => step.what === 'return to the host’s mount namespace',
+    is('fchdir'),
+  );
+  // Three directories of layers and one bind, twice where it has mounts below; the other keeps its owners.
+  const mapped = after.filter(is('mount_setattr')).map(({ what }) => what);
+  assert.equal(mapped.length, 5);
+  assert.ok(!mapped.some((what) => what.includes('/kept')));
+  assert.equal(stage[0]?.call, 'await_guard');
+  order(
+    stage,
+    (step) => step.what === 'join the cgroup',
+    (step) => step.what === 'open "/run/view/root"',
+    is('setresuid'),
+    is('move_mount'),
+    is('pivot_root'),
+    is('exec'),
+  );
+  assert.ok(!stage.some(is('mknodat')), 'devices are bound');
+  assert.ok(!stage.some((step) => step.args.includes('/data')), 'the stage opens no path of a user');
+});
+
+test("what only the host's root may set for a process, the guard sets", () => {
+  const limits = { rlimits: [{ name: 'nofile', soft: 1, hard: 2 }], oomScoreAdjust: -5, uid: 33 };
+  const { after, stage } = programOf(specWithUsers('new', limits), guard);
+  assert.deepEqual(after.find(is('prlimit64'))?.args[0], { register: 31 });
+  const score = after.find((step) => step.what.includes('out-of-memory'));
+  assert.deepEqual(score?.args[1], { prefix: '/proc/', register: { register: 31 }, suffix: '/oom_score_adj' });
+  assert.ok(!stage.some((step) => step.call === 'prlimit64' || step.what.includes('out-of-memory')));
+  const owners = after.filter(is('fchownat')).map(({ args }) => [args[0], args[2], args[3]]);
+  assert.deepEqual(
+    owners,
+    [19, 18, 17].map((register) => [{ register }, 700033, 800000]),
+  );
+});
+
+test("another guest's user namespace: cloned inside it, mapped by nobody again", () => {
+  const { user, before, after } = programOf(specWithUsers({ pid: 7 }), guard);
+  assert.deepEqual(user, { register: 20 });
+  assert.deepEqual(before.find(is('pidfd_open'))?.args[0], 7);
+  assert.ok(!after.some(is('write_file')));
+});
+
+test("another guest's shared memory is taken out of its mount namespace", () => {
+  const mounts = [{ kind: 'peer', pid: 7, source: '/dev/shm', target: '/dev/shm', why: 'test' }] as const;
+  const spec = specOf({ mounts });
+  const { stage } = programOf({ ...spec, namespaces: { ...spec.namespaces, ipc: { pid: 7 } } }, guard);
+  const joins = stage.filter((step) => step.call === 'setns' && step.args[1] === 0x20000);
+  assert.deepEqual(joins[0]?.args[0], { register: 20 });
+  assert.equal(joins.length, 2, 'there and back');
+  order(
+    stage,
+    (step) => step === joins[0],
+    is('open_tree'),
+    (step) => step === joins[1],
+    is('move_mount'),
+  );
+});

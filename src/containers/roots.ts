@@ -12,6 +12,7 @@ import { type BindMount, isolateMounts, openBindSource, placeBind } from '../mou
 import { mountOverlay, type Overlay } from '../mounts/overlay.ts';
 import { pivotRoot } from '../mounts/pivot.ts';
 import { joinMounts } from '../namespaces/namespaces.ts';
+import { becomeRootInside } from '../namespaces/user.ts';
 import type { Container } from './container.ts';
 import type { Facilities } from './facilities.ts';
 
@@ -71,7 +72,15 @@ export function enterRoot(
   volumes: readonly BindMount[],
 ): Program {
   const registers = new Registers(1);
-  if (pid !== undefined) return [...joinMounts(pid, registers.acquire()), ...dropArchiveCapabilities()];
+  if (pid !== undefined) {
+    const hasOwnUsers = container.idMapping !== undefined;
+    return [
+      ...joinMounts(pid, registers.acquire(), hasOwnUsers),
+      // Files get the owners that their archive names, as the inside sees them.
+      ...(hasOwnUsers ? becomeRootInside() : []),
+      ...dropArchiveCapabilities(),
+    ];
+  }
   const root = registers.acquire();
   return [
     step('unshare', [CLONE_NEWNS], 'make a mount namespace'),

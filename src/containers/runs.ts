@@ -6,18 +6,20 @@ import { fullMessageOf, HolmError, hasCode } from '../base/error.ts';
 import { log } from '../base/log.ts';
 import { isFrozen } from '../cgroups/kill.ts';
 import { wasOutOfMemory } from '../cgroups/usage.ts';
-import { openAttachment, openControl, readExit } from '../kernel/guard.ts';
+import { guardLeft, openAttachment, openControl, parentOf, readExit } from '../kernel/guard.ts';
 import { StepError } from '../kernel/keeper.ts';
+import type { Started } from '../kernel/kernel.ts';
 import type { Connection } from '../networks/networks.ts';
 import { type Container, type ContainerState, isUp, type Size } from './container.ts';
 import type { ContainerRecords } from './container-records.ts';
 import { describe, makeDirectories } from './creation.ts';
 import { exitCodeOf } from './exit-code.ts';
 import { cgroupOf, type Facilities, guestDirectory } from './facilities.ts';
+import { followUsers } from './id-choice.ts';
 import type { LateStream } from './late-stream.ts';
 import { removeFilesOf, removeRun } from './removal.ts';
 import type { AttachOptions } from './requests.ts';
-import { exitOf, type Running } from './running.ts';
+import { exitOf, type Run, type Running, watched } from './running.ts';
 import { type Slot, Slots } from './slots.ts';
 import {
   joinNetwork,
@@ -34,6 +36,12 @@ interface PendingAttachment {
   readonly stream: LateStream;
 }
 
+/** A guest that has just been started. */
+interface Beginning {
+  readonly started: Started;
+  readonly connection: Connection | undefined;
+}
+
 /** Those who are told of an end: who waits, and the life of the container, once all of the run is cleaned up. */
 interface Listeners {
   readonly waiting: Waiting;
@@ -48,6 +56,8 @@ export class Runs {
   readonly #running = new Map<string, Running>();
   /** Containers of which a run may have left something outside of its namespaces. */
   readonly #unclean = new Set<string>();
+  /** The latest run of each: its guard may hold its root for a moment after its end. */
+  readonly #latest = new Map<string, Run>();
   readonly #pending = new Map<string, PendingAttachment[]>();
 
   /** Keeps up to `warmSlots` containers prepared. */
@@ -100,19 +110,23 @@ export class Runs {
     if (this.#unclean.has(container.id)) await this.clean(container);
     for (const { stream } of this.#pending.get(container.id) ?? []) stream.abandon();
     this.#pending.delete(container.id);
+    this.#latest.delete(container.id);
   }
 
   async launch(container: Container, size: Size | undefined): Promise<void> {
     await this.#running.get(container.id)?.cleaned;
     const pending = (this.#pending.get(container.id) ?? []).filter(({ stream }) => !stream.destroyed);
     this.#pending.delete(container.id);
+    const last = await this.#latest.get(container.id)?.end;
+    if (last?.guardPid !== undefined) await guardLeft(last.guardPid);
+    this.#latest.delete(container.id);
     const directory = guestDirectory(this.#facilities, container.id);
     this.#unclean.add(container.id);
     const slot = await this.slots.use(container);
     if (slot === undefined) makeEmpty(directory);
     try {
       const options = { awaitClients: pending.length, ...(size === undefined ? {} : { size }) };
-      const { pid, connection } =
+      const { started: guest, connection } =
         slot === undefined
           ? await this.#startPlainly(container, options)
           : await this.#startWarm(container, slot, options).catch((error) => {
@@ -123,6 +137,7 @@ export class Runs {
             });
       const joined = pending.map(({ options, stream }) => joinGuard(directory, options, stream));
       await Promise.all(joined);
+      const { pid, end } = guest;
       const state: ContainerState = { is: 'running', pid, startedAt: nowNanos() };
       const started = this.#records.update(container.id, {
         state,
@@ -130,7 +145,7 @@ export class Runs {
         stoppedByUser: false,
       });
       this.#facilities.tell(started, 'start');
-      this.#watch(started, { pid, directory, control: openControl(directory) });
+      this.#watch(started, { pid, directory, end });
       this.slots.refill(started);
     } catch (error) {
       for (const { stream } of pending) stream.abandon();
@@ -141,25 +156,17 @@ export class Runs {
     }
   }
 
-  async #startPlainly(
-    container: Container,
-    options: StartOptions,
-  ): Promise<{ pid: number; connection: Connection | undefined }> {
-    const connection = joinNetwork(this.#facilities, container);
-    const start = startOf(this.#facilities, this.#records, container, connection, options);
-    const { pid } = await this.#facilities.kernel.start(start);
-    return { pid, connection };
+  async #startPlainly(container: Container, options: StartOptions): Promise<Beginning> {
+    const followed = followUsers(this.#records, container);
+    const connection = joinNetwork(this.#facilities, followed);
+    const start = startOf(this.#facilities, this.#records, followed, connection, options);
+    return { started: await this.#facilities.kernel.start(start), connection };
   }
 
-  async #startWarm(
-    container: Container,
-    slot: Slot,
-    options: StartOptions,
-  ): Promise<{ pid: number; connection: Connection | undefined }> {
+  async #startWarm(container: Container, slot: Slot, options: StartOptions): Promise<Beginning> {
     const { prepared, connection } = slot;
     if (connection !== undefined) writeNameFiles(container, connection, this.#facilities.networks.hostGateway);
-    await prepared.go(remainingStartOf(this.#facilities, container, options));
-    return { pid: prepared.pid, connection };
+    return { started: await prepared.go(remainingStartOf(this.#facilities, container, options)), connection };
   }
 
   #recordFailure(container: Container, error: unknown): void {
@@ -180,8 +187,8 @@ export class Runs {
   }
 
   /** Remembers a run and awaits its end. */
-  #watch(container: Container, run: Pick<Running, 'pid' | 'directory' | 'control'>): void {
-    const exit = exitOf(run.control, () => readExit(run.directory));
+  #watch(container: Container, run: Run): void {
+    const exit = exitOf(run.end, () => readExit(run.directory));
     const ended = exit.then((record) => this.#recordEnd(container.id, record));
     const cleaned = ended.then(() => this.clean(container)).finally(() => this.#running.delete(container.id));
     cleaned
@@ -189,7 +196,8 @@ export class Runs {
       .catch((error) =>
         log('error', 'Cannot clean up after a container', { id: container.id, error: fullMessageOf(error) }),
       );
-    this.#running.set(container.id, { ...run, ended, cleaned });
+    this.#running.set(container.id, watched(run, ended, cleaned));
+    this.#latest.set(container.id, run);
   }
 
   #recordEnd(id: string, exit: Awaited<ReturnType<typeof exitOf>>): void {
@@ -239,12 +247,14 @@ export class Runs {
     this.#unclean.add(container.id);
     const control = await openControl(directory);
     if (control !== undefined) {
-      const startedAt = control.startedAt;
+      const { startedAt } = control;
+      const guardPid = parentOf(control.pid);
       const is = isFrozen(this.#facilities.hierarchies, cgroupOf(this.#facilities, container)) ? 'paused' : 'running';
       this.#watch(this.#records.update(container.id, { state: { is, pid: control.pid, startedAt } }), {
         pid: control.pid,
         directory,
-        control: Promise.resolve(control),
+        end: control.exit.then((record) => record && { record, ...(guardPid !== undefined && { guardPid }) }),
+        control,
       });
       return;
     }
@@ -252,7 +262,7 @@ export class Runs {
     if (!isUp(container) && exit === undefined) return this.clean(container);
     if (!isUp(container))
       this.#records.update(container.id, { state: { is: 'running', pid: 0, startedAt: exit?.at ?? nowNanos() } });
-    this.#watch(this.#records.get(container.id), { pid: 0, directory, control: Promise.resolve(undefined) });
+    this.#watch(this.#records.get(container.id), { pid: 0, directory, end: Promise.resolve(undefined) });
     await this.#running.get(container.id)?.cleaned;
   }
 

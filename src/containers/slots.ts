@@ -180,11 +180,13 @@ function warn(error: unknown): void {
 
 /** All that decides what is done before the process is known; undefined for what is not worth preparing. */
 function shapeOf({ config, imageId, mountPoints }: Container): string | undefined {
-  const { namespaces, network } = config;
+  const { network } = config;
+  const { user, time, ...namespaces } = config.namespaces;
   const isPlain =
     mountPoints.length === 0 &&
     config.mounts.length + config.volumes.length + config.volumesFrom.length === 0 &&
     Object.values(namespaces).every(({ from }) => from === 'new') &&
+    [user, time].every((mode) => mode === undefined || mode.from === 'host') &&
     (network.from === 'network' || network.from === 'none') &&
     config.macAddress === '' &&
     // Only the groups below holm's own parent are looked through when holmd starts again.

@@ -83,6 +83,7 @@ function lookUpSpec(
     },
     network: connection ?? noNetwork,
     pidOf: (reference) => pidOf(records, reference),
+    hasOwnTime: (reference) => hasOwnTime(records, reference),
     availableCapabilities: facilities.availableCapabilities,
     initBinary: facilities.initBinary,
   });
@@ -187,4 +188,11 @@ function pidOf(records: ContainerRecords, reference: string): number {
   const { state, id } = records.get(reference);
   if (state.is === 'running' || state.is === 'paused') return state.pid;
   throw new HolmError('conflict', `cannot join the namespaces of a non running container: ${id}`);
+}
+
+/** Whether a container has clocks of its own, or shares those of one that has. */
+function hasOwnTime(records: ContainerRecords, reference: string): boolean {
+  const { time } = records.get(reference).config.namespaces;
+  if (time?.from === 'container') return hasOwnTime(records, time.container);
+  return time?.from === 'new';
 }

@@ -65,6 +65,7 @@ export const calls = {
   exec: 'lll',
   await_guard: '',
   open_terminal: 'sii',
+  hold: 'i',
   unpack: 'iiii',
   pack: 'isii',
 } as const;

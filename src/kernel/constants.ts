@@ -40,6 +40,7 @@ export const MOUNT_ATTR_NOSUID = 2;
 export const MOUNT_ATTR_NODEV = 4;
 export const MOUNT_ATTR_NOEXEC = 8;
 export const MOUNT_ATTR_NOATIME = 0x10;
+export const MOUNT_ATTR_IDMAP = 0x100000;
 
 // linux/magic.h
 export const PROC_SUPER_MAGIC = 0x9fa0;
@@ -74,6 +75,8 @@ export const PR_SET_PDEATHSIG = 1;
 export const PR_SET_DUMPABLE = 4;
 export const PR_SET_KEEPCAPS = 8;
 export const PR_CAPBSET_DROP = 24;
+export const PR_SET_SECUREBITS = 28;
+export const SECBIT_NO_SETUID_FIXUP = 4;
 export const PR_SET_NO_NEW_PRIVS = 38;
 export const PR_CAP_AMBIENT = 47;
 export const PR_CAP_AMBIENT_RAISE = 2;

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { HolmError, hasCode } from '../base/error.ts';
 
 /** How a guest ended. Times are nanoseconds since 1970. */
@@ -12,6 +13,13 @@ export interface ExitRecord {
   readonly at: bigint;
   /** Contents of the exit files that were asked for at the start; empty where one could not be read. */
   readonly files: readonly string[];
+}
+
+/** An end that a guard told. */
+export interface End {
+  /** undefined if it left before anybody asked. */
+  readonly guardPid?: number;
+  readonly record: ExitRecord;
 }
 
 /** Control over one guest, for as long as it runs. */
@@ -126,6 +134,37 @@ export function readExit(directory: string): ExitRecord | undefined {
     if (hasCode(error, 'ENOENT')) return undefined;
     throw error;
   }
+}
+
+/** How long what follows a guest's end waits for its guard at most. */
+const patienceMs = 5000;
+
+/** Settles when the guard of a guest that has ended has left too, and with it what it held; or after some seconds. */
+export async function guardLeft(pid: number): Promise<void> {
+  for (const until = Date.now() + patienceMs; isAlive(pid) && Date.now() < until; ) await sleep(2);
+}
+
+/** The guard of a guest that is known by its own pid; undefined if the guest has gone. */
+export function parentOf(pid: number): number | undefined {
+  try {
+    const parent = /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1];
+    return Number(parent) > 0 ? Number(parent) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return !hasCode(error, 'ESRCH');
+  }
+}
+
+/** Parses END: the guard's pid and the exit record. */
+export function decodeEnd(bytes: Buffer): End {
+  return { guardPid: bytes.readInt32LE(0), record: decodeExit(bytes.subarray(4)) };
 }
 
 function decodeTime(bytes: Buffer, at: number): bigint {

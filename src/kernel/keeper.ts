@@ -5,7 +5,8 @@ import { connect, type Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { HolmError } from '../base/error.ts';
 import { errnoName } from './constants.ts';
-import type { Fork, Kernel, Outcome, Prepared } from './kernel.ts';
+import { decodeEnd, type End } from './guard.ts';
+import type { Fork, Kernel, Outcome, Prepared, Started } from './kernel.ts';
 import type { Program, Register, Start } from './steps.ts';
 import {
   decodeResult,
@@ -42,6 +43,8 @@ interface Pending {
   readonly reject: (error: unknown) => void;
 }
 
+type MaybeEnd = End | undefined;
+
 /** Starts the keeper at `binary` with its socket at `socketPath`; resolves when it answers. `onLost` is called if it leaves by itself. */
 export async function openKeeper(
   binary: string,
@@ -65,6 +68,8 @@ export async function openKeeper(
   main.once('close', () => {
     if (!keeper.isClosed) onLost();
   });
+  // Guards hold the main connection's other end too: its close alone would not tell that the spawner has left.
+  child.once('exit', () => main.destroy());
   return keeper;
 }
 
@@ -73,6 +78,8 @@ class Keeper implements Kernel {
   readonly #main: Socket;
   readonly #socketPath: string;
   readonly #pending = new Map<number, Pending>();
+  /** Who is to be told of the end of a guest, by the tag of its START. */
+  readonly #ends = new Map<number, (end: MaybeEnd) => void>();
   #tag = 0;
   /** By its user. */
   isClosed = false;
@@ -93,7 +100,10 @@ class Keeper implements Kernel {
       }
       const pending = this.#pending.get(tag);
       this.#pending.delete(tag);
-      pending?.resolve(decodeResult(payload));
+      if (pending !== undefined) return pending.resolve(decodeResult(payload));
+      // A second RESULT tells of a guard that was killed.
+      this.#ends.get(tag)?.(kind === replyKinds.end ? decodeEnd(payload) : undefined);
+      this.#ends.delete(tag);
     });
     main.on('data', (chunk: Buffer) => frames.push(chunk));
     main.on('error', () => main.destroy());
@@ -111,17 +121,21 @@ class Keeper implements Kernel {
     return outcomeOf(result, program);
   }
 
-  async start(start: Start): Promise<{ pid: number }> {
-    const result = await this.#request(requestKinds.start, encodeStart(start));
-    if (result.errno !== 0) throw stepError(result, programAt(start, result.phase));
-    return { pid: result.pid };
+  async start(start: Start): Promise<Started> {
+    const payload = encodeStart(start);
+    const tag = ++this.#tag;
+    const end = Promise.withResolvers<MaybeEnd>();
+    this.#ends.set(tag, end.resolve);
+    const result = await this.#request(requestKinds.start, payload, tag);
+    if (result.errno === 0) return { pid: result.pid, end: end.promise };
+    this.#ends.delete(tag);
+    throw stepError(result, programAt(start, result.phase));
   }
 
-  #request(kind: number, payload: Buffer): Promise<Result> {
+  #request(kind: number, payload: Buffer, tag = ++this.#tag): Promise<Result> {
     if (this.#main.destroyed) {
       return Promise.reject(new HolmError('unavailable', 'Cannot reach the keeper: its connection is closed'));
     }
-    const tag = ++this.#tag;
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
     this.#pending.set(tag, { resolve, reject });
     this.#main.cork();
@@ -193,8 +207,10 @@ async function openPrepared(socketPath: string, first: Start): Promise<Prepared>
   const socket = connect({ path: socketPath });
   let asked: { start: Start; answer: PromiseWithResolvers<Result> } | undefined;
   const closed = Promise.withResolvers<void>();
+  const end = Promise.withResolvers<MaybeEnd>();
   const frames = new FrameReader((_tag, kind, payload) => {
     if (kind === replyKinds.result) asked?.answer.resolve(decodeResult(payload));
+    else if (kind === replyKinds.end) end.resolve(decodeEnd(payload));
   });
   const ask = async (kind: number, start: Start): Promise<Result> => {
     if (socket.destroyed) throw new HolmError('unavailable', 'Cannot go on with a prepared guest: its guard has left');
@@ -211,6 +227,7 @@ async function openPrepared(socketPath: string, first: Start): Promise<Prepared>
   socket.on('error', () => socket.destroy());
   socket.on('close', () => {
     closed.resolve();
+    end.resolve(undefined);
     asked?.answer.reject(new HolmError('unavailable', 'Cannot prepare a guest: its guard has left'));
   });
   const { pid } = await ask(requestKinds.prepare, first);
@@ -221,7 +238,7 @@ async function openPrepared(socketPath: string, first: Start): Promise<Prepared>
     },
     go: async (start) => {
       await ask(requestKinds.go, start);
-      socket.destroy();
+      return { pid, end: end.promise };
     },
     close: async () => {
       // Half-closed: the guard's own end of the connection tells that it has left.

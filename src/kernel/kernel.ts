@@ -1,4 +1,5 @@
 // The interface Kernel: whatever carries out programs. On this host the keeper (keeper.ts), in unit tests the recorder.
+import type { End } from './guard.ts';
 import type { Program, Register, Start } from './steps.ts';
 
 /** What a program gave. */
@@ -29,11 +30,19 @@ export interface Kernel {
   run(program: Program): Promise<Outcome>;
   /** Carries out a program in a child of its own, with a stream in and out (register 0 is the connection). */
   fork(program: Program): Fork;
-  /** Starts a guest under a new guard; gives the pid of its first process. Nothing is left of it after a failure. */
-  start(start: Start): Promise<{ pid: number }>;
+  /** Starts a guest under a new guard. Nothing is left of it after a failure. */
+  start(start: Start): Promise<Started>;
   /** Begins a guest that is not known yet: all of `start` is done, and its stage waits. */
   prepare(start: Start): Promise<Prepared>;
   close(): Promise<void>;
+}
+
+/** A guest that runs. */
+export interface Started {
+  /** Of its first process. */
+  readonly pid: number;
+  /** Settles when the guest has ended; undefined if its guard vanished without telling. Never rejects. */
+  readonly end: Promise<End | undefined>;
 }
 
 /** A guest that waits to become someone (docs/keeper.md, "PREPARE and GO"). */
@@ -42,7 +51,7 @@ export interface Prepared {
   /** Whether it still waits. */
   readonly isWaiting: boolean;
   /** Makes it the guest of this start; its clone flags, directory and cgroup are those of the preparation. Once only. */
-  go(start: Start): Promise<void>;
+  go(start: Start): Promise<Started>;
   /** Ends it; resolves when nothing of it runs. */
   close(): Promise<void>;
 }

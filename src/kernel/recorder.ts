@@ -1,7 +1,7 @@
 // A Kernel that carries nothing out and remembers everything: for unit tests and for explain.
 
 import { PassThrough } from 'node:stream';
-import type { Fork, Kernel, Outcome, Prepared } from './kernel.ts';
+import type { Fork, Kernel, Outcome, Prepared, Started } from './kernel.ts';
 import type { Program, Start } from './steps.ts';
 
 export class Recorder implements Kernel {
@@ -22,16 +22,16 @@ export class Recorder implements Kernel {
     return { input, output, outcome: Promise.resolve(nothing), close: () => undefined };
   }
 
-  start(start: Start): Promise<{ pid: number }> {
+  start(start: Start): Promise<Started> {
     this.starts.push(start);
-    return Promise.resolve({ pid: 1 });
+    return Promise.resolve(started);
   }
 
   prepare(start: Start): Promise<Prepared> {
     this.starts.push(start);
-    const go = (rest: Start): Promise<void> => {
+    const go = (rest: Start): Promise<Started> => {
       this.starts.push(rest);
-      return Promise.resolve();
+      return Promise.resolve(started);
     };
     return Promise.resolve({ pid: 1, isWaiting: true, go, close: () => Promise.resolve() });
   }
@@ -41,4 +41,5 @@ export class Recorder implements Kernel {
   }
 }
 
+const started: Started = { pid: 1, end: new Promise(() => undefined) };
 const nothing: Outcome = { register: () => 0, output: () => undefined };

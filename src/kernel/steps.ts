@@ -71,6 +71,41 @@ export class Registers {
   release(register: Register): void {
     this.#free.push(register.register);
   }
+
+  /** What decides which are handed out next. */
+  get state(): string {
+    return `${this.#next} ${this.#free}`;
+  }
+}
+
+const remembered = new WeakMap<object, Map<string, Program>>();
+const runs = new WeakMap<Step, Program>();
+const mostRemembered = 256;
+
+/**
+ * Steps that come again with every start, made once. `key` holds all that decides them but `owner`, with which they are
+ * forgotten; a `make` that acquires registers releases them all, and has their state in its key.
+ */
+export function remember(owner: object, key: string, make: () => Program): Program {
+  let known = remembered.get(owner);
+  if (known === undefined || known.size >= mostRemembered) {
+    known = new Map();
+    remembered.set(owner, known);
+  }
+  let program = known.get(key);
+  if (program === undefined) {
+    // Copies, so that no step stands in two runs.
+    program = make().map((one) => ({ ...one }));
+    known.set(key, program);
+    if (program[0] !== undefined) runs.set(program[0], program);
+  }
+  return program;
+}
+
+/** The remembered steps that stand in `program` from `at` on, whole and as they were made; undefined if there are none. */
+export function runAt(program: Program, at: number): Program | undefined {
+  const run = runs.get(program[at]!);
+  return run?.every((step, offset) => program[at + offset] === step) ? run : undefined;
 }
 
 /** The steps that run only if `test` fails with one of its tolerated errnos (all of `otherwise` is passed over on success). */
@@ -95,6 +130,8 @@ export interface Start {
   readonly exitFiles: readonly string[];
   readonly cloneFlags: number;
   readonly cgroup?: Register;
+  /** Holds a pidfd of the process in whose user namespace the guest is cloned. */
+  readonly user?: Register;
   readonly before: Program;
   readonly after: Program;
   readonly stage: Program;
@@ -103,5 +140,7 @@ export interface Start {
 /** The registers that a guard fills before its "after" program. */
 export const guestPidfd: Register = { register: 30 };
 export const guestPid: Register = { register: 31 };
+/** The guard's ends of the guest's standard input, output and error; -1 where there is none. */
+export const guestStreams: readonly Register[] = [{ register: 19 }, { register: 18 }, { register: 17 }];
 /** In a program carried out by `Kernel.fork`: the connection to the caller. */
 export const connection: Register = { register: 0 };

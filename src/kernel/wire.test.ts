@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { register, step } from './steps.ts';
+import { register, remember, step } from './steps.ts';
 import { decodeResult, encodeHeader, encodeProgram, FrameReader } from './wire.ts';
 
 test('a step is encoded byte by byte as docs/keeper.md says', () => {
@@ -43,6 +43,28 @@ test('every kind of argument has its type byte', () => {
     const bytes = encodeProgram([step('umask', [arg], 'encode')]);
     assert.equal(bytes.subarray(12).toString('hex'), hex);
   }
+});
+
+test('remembered steps are made once, and encoded as if they were not', () => {
+  const owner = {};
+  const make = () => [step('umask', [7], 'set the umask'), step('chdir', ['/somewhere'], 'enter "/somewhere"')];
+  const first = remember(owner, 'both', make);
+  assert.equal(remember(owner, 'both', make), first);
+  assert.notEqual(remember(owner, 'other', make), first);
+  assert.notEqual(remember({}, 'both', make), first);
+  const before = step('setsid', [], 'begin a session');
+  const after = step('close', [9], 'close a descriptor');
+  const whole = [before, ...first, after, ...first];
+  const anew = [before, ...make(), after, ...make()];
+  for (const program of [whole, whole]) assert.deepEqual(encodeProgram(program), encodeProgram(anew));
+  // What was cut, or changed afterwards, is not taken for the run.
+  const changed = [first[0]!, { ...first[1]!, tolerate: [2] }];
+  assert.deepEqual(encodeProgram(changed), encodeProgram([make()[0]!, { ...make()[1]!, tolerate: [2] }]));
+  assert.deepEqual(encodeProgram([first[0]!]), encodeProgram([make()[0]!]));
+  assert.deepEqual(
+    encodeProgram([{ ...first[0]!, skipOnSuccess: 1 }, first[1]!]),
+    encodeProgram([{ ...make()[0]!, skipOnSuccess: 1 }, make()[1]!]),
+  );
 });
 
 test('a wrong number of arguments is refused before it is sent', () => {

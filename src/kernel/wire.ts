@@ -1,12 +1,12 @@
 // The wire between holmd and the keeper: docs/keeper.md says every byte; this file and native/ are the only ones that know it.
 import { Buffer } from 'node:buffer';
 import { type CallName, callNames, calls } from './calls.ts';
-import type { Arg, Program, Start, Step } from './steps.ts';
+import { type Arg, type Program, runAt, type Start, type Step } from './steps.ts';
 
-export const protocolVersion = 1;
+export const protocolVersion = 2;
 export const frameHeaderBytes = 12;
 export const requestKinds = { run: 1, fork: 2, start: 3, prepare: 4, go: 5 } as const;
-export const replyKinds = { hello: 0, result: 16, data: 17 } as const;
+export const replyKinds = { hello: 0, result: 16, data: 17, end: 18 } as const;
 
 export interface Result {
   readonly errno: number;
@@ -30,9 +30,14 @@ const startFlag = { terminal: 1, stdin: 2, stdinOnce: 4, log: 8 } as const;
 const shortText = 128;
 
 class Writer {
-  #bytes = Buffer.allocUnsafeSlow(16384);
-  #view = new DataView(this.#bytes.buffer);
+  #bytes: Buffer;
+  #view: DataView;
   #at = 0;
+
+  constructor(bytes: number) {
+    this.#bytes = Buffer.allocUnsafeSlow(bytes);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
 
   #room(bytes: number): void {
     if (this.#at + bytes <= this.#bytes.length) return;
@@ -69,6 +74,9 @@ class Writer {
   /** Length and the bytes themselves. */
   block(value: Uint8Array): void {
     this.u32(value.length);
+    this.raw(value);
+  }
+  raw(value: Uint8Array): void {
     this.#room(value.length);
     this.#bytes.set(value, this.#at);
     this.#at += value.length;
@@ -157,22 +165,43 @@ function writeStep(to: Writer, step: Step): void {
   for (const arg of step.args) writeArg(to, arg);
 }
 
+/** The bytes of remembered steps. */
+const encodedRuns = new WeakMap<Program, Uint8Array>();
+
 function writeProgram(to: Writer, program: Program): void {
   to.u16(program.length);
   to.u16(0);
-  for (const step of program) writeStep(to, step);
+  for (let at = 0; at < program.length; ) {
+    const run = runAt(program, at);
+    if (run === undefined) writeStep(to, program[at++]!);
+    else {
+      to.raw(encodeRun(run));
+      at += run.length;
+    }
+  }
+}
+
+function encodeRun(run: Program): Uint8Array {
+  let bytes = encodedRuns.get(run);
+  if (bytes === undefined) {
+    const writer = new Writer(1024);
+    for (const step of run) writeStep(writer, step);
+    bytes = Uint8Array.from(writer.end());
+    encodedRuns.set(run, bytes);
+  }
+  return bytes;
 }
 
 /** The payload of RUN and FORK. */
 export function encodeProgram(program: Program): Buffer {
-  const writer = new Writer();
+  const writer = new Writer(4096);
   writeProgram(writer, program);
   return writer.end();
 }
 
 /** The payload of START. */
 export function encodeStart(start: Start): Buffer {
-  const writer = new Writer();
+  const writer = new Writer(32768);
   const flags =
     (start.terminal === undefined ? 0 : startFlag.terminal) |
     (start.stdin === 'none' ? 0 : startFlag.stdin) |
@@ -182,6 +211,7 @@ export function encodeStart(start: Start): Buffer {
     flags,
     start.cloneFlags,
     start.cgroup?.register ?? -1,
+    start.user?.register ?? -1,
     start.title,
     start.directory,
     start.log?.path ?? '',

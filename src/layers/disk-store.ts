@@ -61,6 +61,15 @@ export class DiskStore {
     await this.#locks.hold(file, () => rm(file, { force: true }));
   }
 
+  /** Removes the disks of all chains but these. */
+  async retain(chainIds: readonly Digest[]): Promise<void> {
+    const wanted = new Set(chainIds.map((chainId) => this.#fileOf(chainId)));
+    for (const name of await readdir(this.directory)) {
+      const file = join(this.directory, name);
+      if (!name.startsWith('unfinished-') && !wanted.has(file)) await rm(file, { force: true });
+    }
+  }
+
   #fileOf(chainId: Digest): string {
     return join(this.directory, `${hexOf(digestOf(`${recipe} ${chainId}`)).slice(0, 24)}.erofs`);
   }

@@ -32,7 +32,7 @@ export class DrainingKernel implements Kernel {
     return Promise.resolve(nothing);
   }
 
-  start(): Promise<{ pid: number }> {
+  start(): Promise<never> {
     return Promise.reject(new Error('Cannot start: this kernel only drains'));
   }
 

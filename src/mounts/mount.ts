@@ -4,6 +4,7 @@ import {
   AT_EMPTY_PATH,
   AT_FDCWD,
   AT_RECURSIVE,
+  CLONE_NEWNS,
   MOUNT_ATTR_RDONLY,
   MOVE_MOUNT_F_EMPTY_PATH,
   MOVE_MOUNT_T_EMPTY_PATH,
@@ -56,10 +57,23 @@ export interface BindMount {
   /** A mount that a user asked for: it must not cover a part of /proc, not even through a link. */
   readonly isAsked?: boolean;
   readonly propagation: BindPropagation;
+  /** Its files keep the owners of the host, also for a guest with a user namespace of its own. */
+  readonly ownersKept?: boolean;
   readonly why: string;
 }
+
+/** What another process has mounted on a path, on `target` beneath the root. */
+export interface PeerMount {
+  readonly kind: 'peer';
+  readonly pid: number;
+  readonly source: string;
+  readonly target: string;
+  readonly why: string;
+}
+/** What putting a tree on its target needs to know. */
+type PlacedField = 'kind' | 'target' | 'isFile' | 'recursive' | 'readOnly' | 'isAsked' | 'propagation' | 'why';
 export type BindPropagation = 'private' | 'rprivate' | 'shared' | 'rshared' | 'slave' | 'rslave';
-export type Mount = FilesystemMount | BindMount;
+export type Mount = FilesystemMount | BindMount | PeerMount;
 
 const propagationFlags: Record<BindPropagation, number> = {
   private: MS_PRIVATE,
@@ -118,8 +132,40 @@ export function openBindSource(mount: BindMount, source: Register, registers: Re
   ];
 }
 
+/** Takes a mount out of the mount namespace of the process behind `pidfd`; on return the root and directory are this one's. */
+export function openPeerSource(mount: PeerMount, pidfd: Register, source: Register, registers: Registers): Program {
+  const [own, found] = [registers.acquire(), registers.acquire()];
+  registers.release(own);
+  registers.release(found);
+  const [ownHow, how] = [openHow(O_CLOEXEC), openHow(O_PATH | O_CLOEXEC, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)];
+  return [
+    step('openat2', [AT_FDCWD, '/proc/self/ns/mnt', ownHow, ownHow.length], 'open the mount namespace', {
+      result: own,
+    }),
+    step('setns', [pidfd, CLONE_NEWNS], `join the mount namespace of process ${mount.pid}`, { why: mount.why }),
+    step('openat2', [AT_FDCWD, mount.source, how, how.length], `open its "${mount.source}"`, { result: found }),
+    step('open_tree', [found, '', OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH], `bind its "${mount.source}"`, {
+      result: source,
+    }),
+    step('setns', [own, CLONE_NEWNS], 'return to the mount namespace'),
+    closeStep(found),
+    closeStep(own),
+  ];
+}
+
+/** A bind mount's source as the guard has laid it out for the guest. */
+export function openLaidOut(staging: Register, name: string, what: string, source: Register): Step {
+  const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE;
+  return step('open_tree', [staging, name, flags], `bind "${what}"`, { result: source });
+}
+
 /** Puts a bind mount's source, opened before, on its target beneath `root`. */
-export function placeBind(root: Register, mount: BindMount, source: Register, registers: Registers): Program {
+export function placeBind(
+  root: Register,
+  mount: Pick<BindMount, PlacedField>,
+  source: Register,
+  registers: Registers,
+): Program {
   const target = registers.acquire();
   registers.release(target);
   return [
@@ -145,7 +191,7 @@ export function mountAttributes(set: number, propagation: number): Uint8Array {
   return bytes;
 }
 
-function setAttributes(mount: BindMount, source: Register): Step[] {
+function setAttributes(mount: Pick<BindMount, PlacedField>, source: Register): Step[] {
   const recursively = AT_EMPTY_PATH | (mount.recursive ? AT_RECURSIVE : 0);
   const propagation = propagationFlags[mount.propagation];
   const attributes = mountAttributes(mount.readOnly ? MOUNT_ATTR_RDONLY : 0, propagation);
@@ -162,7 +208,7 @@ function setAttributes(mount: BindMount, source: Register): Step[] {
 }
 
 /** What is written to /proc for the guest must reach the kernel, and what is masked there must stay so (CVE-2025-52881). */
-function spareProc(mount: Mount, target: Register): Step[] {
+function spareProc(mount: { target: string; isAsked?: boolean }, target: Register): Step[] {
   if (mount.isAsked !== true) return [];
   return [
     step('refuse_filesystem', [target, PROC_SUPER_MAGIC], `mount "${mount.target}": it is inside /proc`, {

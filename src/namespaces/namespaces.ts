@@ -29,8 +29,8 @@ export const namespaceFlags: Readonly<Record<NamespaceName, number>> = {
 export type NamespaceSource = 'new' | 'host' | { readonly pid: number };
 export type Namespaces = Readonly<Record<NamespaceName, NamespaceSource>>;
 
-/** Made by the stage itself, as it must be in its cgroup before. */
-const madeLater: readonly NamespaceName[] = ['cgroup'];
+/** Made by the stage itself: it must be in its cgroup before, and a time namespace is set before it is entered (time.ts). */
+const madeLater: readonly NamespaceName[] = ['cgroup', 'time'];
 
 /** The clone3(2) flags for all namespaces that the clone itself makes. */
 export function cloneFlags(namespaces: Namespaces): number {
@@ -57,10 +57,26 @@ export function openNamespaces(namespaces: Namespaces): Program {
   return typeof pid === 'object' ? [...steps, joinStep(opened.get(pid.pid)!, ['pid'], pid.pid)] : steps;
 }
 
-/** Steps for the stage, when it is in its cgroup: joins what is another guest's, makes what the clone could not. */
+/** Holds the process in whose user namespace the guest is cloned, so that its new namespaces belong to that one. */
+export function userRegister(namespaces: Namespaces): Register | undefined {
+  const { user, mount } = namespaces;
+  return typeof user === 'object' && mount === 'new' ? pidfdOf(namespaces, user.pid) : undefined;
+}
+
+/** Holds a process whose namespaces are joined, once openNamespaces has opened it. */
+export function pidfdOf(namespaces: Namespaces, pid: number): Register {
+  return pidfdsOf(namespaces).get(pid)!;
+}
+
+/**
+ * Steps for the stage, when it is in its cgroup: joins what is another guest's, makes what the clone could not. All of one
+ * process in one call: a user namespace comes first, and gives the right to the others.
+ */
 export function enterNamespaces(namespaces: Namespaces): Program {
+  const isThere = (name: NamespaceName) =>
+    name === 'pid' || (name === 'user' && userRegister(namespaces) !== undefined);
   const steps = [...pidfdsOf(namespaces)].flatMap(([pid, pidfd]) => {
-    const joined = namespaceNames.filter((name) => name !== 'pid' && isOf(namespaces[name], pid));
+    const joined = namespaceNames.filter((name) => !isThere(name) && isOf(namespaces[name], pid));
     return joined.length === 0 ? [] : [joinStep(pidfd, joined, pid)];
   });
   if (namespaces.cgroup === 'new') {
@@ -73,11 +89,11 @@ export function enterNamespaces(namespaces: Namespaces): Program {
   return steps;
 }
 
-/** Joins one mount namespace, for work on files in it. Changes the root directory. */
-export function joinMounts(pid: number, pidfd: Register): Program {
+/** Joins one mount namespace, and the user namespace that it belongs to, for work on files in it. Changes the root directory. */
+export function joinMounts(pid: number, pidfd: Register, hasOwnUsers: boolean): Program {
   return [
     step('pidfd_open', [pid, 0], `open process ${pid}`, { result: pidfd }),
-    joinStep(pidfd, ['mount'], pid),
+    joinStep(pidfd, hasOwnUsers ? ['user', 'mount'] : ['mount'], pid),
     step('close', [pidfd], 'close a descriptor'),
   ];
 }

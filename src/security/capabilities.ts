@@ -77,6 +77,11 @@ export function readHostCapabilities(status: string = readFileSync('/proc/self/s
   return BigInt(`0x${match[1]}`);
 }
 
+/** All capabilities of this kernel: what the first process of a user namespace has there (capabilities(7), cap_last_cap). */
+export function readEveryCapability(last: string = readFileSync('/proc/sys/kernel/cap_last_cap', 'utf8')): bigint {
+  return (1n << (BigInt(last.trim()) + 1n)) - 1n;
+}
+
 export interface CapabilityRequest {
   /** As the user wrote them; "ALL" is all. */
   readonly added: readonly string[];

@@ -139,13 +139,56 @@ function rulesByNumber(rules: readonly Rule[], abi: Abi): Map<number, Rule[]> {
 
 /** Binary search: the middle range's start is compared, the lower half follows at once, the upper half behind it. */
 function search(ranges: readonly Range[]): Block {
-  if (ranges.length === 1) return ranges[0]!.block;
+  const whole = searchWithin(ranges);
+  if (whole !== undefined) return whole;
   const middle = ranges.length >> 1;
   const lower = search(ranges.slice(0, middle));
   const upper = search(ranges.slice(middle));
   const k = ranges[middle]!.from;
   if (lower.length <= 255) return [{ code: jumpGreaterEqual, k, jt: lower.length, jf: 0 }, ...lower, ...upper];
   return [{ code: jumpGreaterEqual, k, jt: 0, jf: 1 }, { code: jumpAlways, k: lower.length }, ...lower, ...upper];
+}
+
+/** Where a comparison leads: to an instruction of the block, or to a verdict that stands at the block's end for all. */
+type Goal = { readonly at: number } | { readonly verdict: Verdict };
+const longestJump = 255;
+
+/**
+ * The same search with each verdict only once, as half the instructions take the kernel half the time to compile at every
+ * start; undefined where some jump would be too long.
+ */
+function searchWithin(ranges: readonly Range[]): Block | undefined {
+  const code: (Instruction & { goals?: readonly [yes: Goal, no: Goal] })[] = [];
+  const emit = (from: number, to: number): Goal => {
+    const at = code.length;
+    if (to - from === 1) {
+      const { block } = ranges[from]!;
+      if (block.length === 1) return { verdict: block[0]!.k };
+      code.push(...block);
+      return { at };
+    }
+    const middle = (from + to) >> 1;
+    code.push({ code: jumpAlways, k: 0 });
+    const lower = emit(from, middle);
+    const upper = emit(middle, to);
+    code[at] = { code: jumpGreaterEqual, k: ranges[middle]!.from, goals: [upper, lower] };
+    return { at };
+  };
+  const first = emit(0, ranges.length);
+  if ('verdict' in first) return give(first.verdict);
+  const verdicts = new Map<Verdict, number>();
+  for (const { goals = [] } of [...code])
+    for (const goal of goals)
+      if ('verdict' in goal && !verdicts.has(goal.verdict))
+        verdicts.set(goal.verdict, code.push(...give(goal.verdict)) - 1);
+  const placed = code.map(({ goals, ...instruction }, at): Instruction => {
+    if (goals === undefined) return instruction;
+    const [jt, jf] = goals.map((goal) => ('at' in goal ? goal.at : verdicts.get(goal.verdict)!) - at - 1);
+    return { ...instruction, jt: jt!, jf: jf! };
+  });
+  return placed.some(({ jt, jf }) => Number(jt ?? 0) > longestJump || Number(jf ?? 0) > longestJump)
+    ? undefined
+    : placed;
 }
 
 function ruleBlock(rules: readonly Rule[], otherwise: Verdict): Block {

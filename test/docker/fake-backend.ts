@@ -108,6 +108,22 @@ class Process {
 
 const notFound = (what: string, name: string): HolmError => new HolmError('notFound', `Cannot find ${what} "${name}"`);
 
+const noMachine = (): never => {
+  throw new HolmError('notFound', 'Cannot find the machine: there are none');
+};
+
+/** Docker's clients know no machines. */
+const noMachines: Backend['machines'] = {
+  create: noMachine,
+  list: () => [],
+  get: noMachine,
+  start: noMachine,
+  stop: noMachine,
+  kill: noMachine,
+  console: noMachine,
+  remove: noMachine,
+};
+
 /** The made-up engine, and what the tests need to look at. */
 export class FakeEngine {
   readonly configs: ContainerConfig[] = [];
@@ -172,6 +188,7 @@ export class FakeEngine {
           return network;
         },
       },
+      machines: noMachines,
       events: { subscribe: (range, signal) => this.#subscribe(range, signal) },
       host: () => ({
         id: 'fake',
@@ -190,6 +207,7 @@ export class FakeEngine {
         warnings: [],
       }),
       createDebianImage: async () => this.image.id,
+      machineFiles: noMachine,
       explain: async () => ({
         sections: [{ title: 'after clone', steps: [{ call: 'sethostname("x")', what: 'w', why: 'y', tolerated: '' }] }],
       }),
@@ -262,6 +280,7 @@ export class FakeEngine {
       },
       list: () => [...this.#containers.values()],
       get: (reference) => this.#get(reference),
+      health: () => undefined,
       start: async (reference) => {
         const { id, argv, name } = this.#get(reference);
         const process = this.#processes.get(id)!;

@@ -90,26 +90,25 @@ test("beyond the host a container shows the host's address", async () => {
   assert.match(reply, new RegExp(`${outside.hostAddress.replaceAll('.', '\\.')}$`));
 });
 
-// A host of its own behind a link: a network namespace with a server that tells its clients their address.
+// A host of its own behind a link: a network namespace with a server that tells its clients their address. It lives as long
+// as the server: "ip netns" would leave a mount on the machine.
 async function outsideHost(): Promise<{ address: string; hostAddress: string } & AsyncDisposable> {
   const name = `ho${process.pid}`;
   const third = process.pid % 200;
   const [address, hostAddress] = [`198.18.${third}.2`, `198.18.${third}.1`];
   const undo = new AsyncDisposableStack();
-  await output(['ip', 'netns', 'add', name]);
-  undo.defer(async () => void (await command(['ip', 'netns', 'delete', name])));
-  await output(['ip', 'link', 'add', name, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name]);
+  const program =
+    "require('net').createServer((s) => s.end(s.remoteAddress)).listen(7000, '0.0.0.0', () => console.log('up'))";
+  const server = undo.use(new Session(['unshare', '--net', process.execPath, '-e', program], { env: process.env }));
+  await server.waitFor(/up/);
+  const inside = (...argv: readonly string[]) => output(['nsenter', `--net=/proc/${server.pid}/ns/net`, ...argv]);
+  const peer = ['peer', 'name', 'eth0', 'netns', String(server.pid)];
+  await output(['ip', 'link', 'add', name, 'type', 'veth', ...peer]);
   undo.defer(async () => void (await command(['ip', 'link', 'delete', name])));
   await output(['ip', 'address', 'add', `${hostAddress}/24`, 'dev', name]);
   await output(['ip', 'link', 'set', name, 'up']);
-  await output(['ip', '-n', name, 'address', 'add', `${address}/24`, 'dev', 'eth0']);
-  await output(['ip', '-n', name, 'link', 'set', 'eth0', 'up']);
-  const program =
-    "require('net').createServer((s) => s.end(s.remoteAddress)).listen(7000, '0.0.0.0', () => console.log('up'))";
-  const server = undo.use(
-    new Session(['ip', 'netns', 'exec', name, process.execPath, '-e', program], { env: process.env }),
-  );
-  await server.waitFor(/up/);
+  await inside('ip', 'address', 'add', `${address}/24`, 'dev', 'eth0');
+  await inside('ip', 'link', 'set', 'eth0', 'up');
   return { address, hostAddress, [Symbol.asyncDispose]: () => undo.disposeAsync() };
 }
 

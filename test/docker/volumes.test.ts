@@ -56,8 +56,9 @@ test('a volume in use is not removed', async () => {
 });
 
 test('anonymous volumes go with rm -v, stay with rm', async () => {
-  const count = async (): Promise<number> =>
-    (await daemon.succeed(['volume', 'ls', '-q'])).split('\n').filter(Boolean).length;
+  const list = async (): Promise<readonly string[]> =>
+    (await daemon.succeed(['volume', 'ls', '-q'])).split('\n').filter(Boolean);
+  const count = async (): Promise<number> => (await list()).length;
   const before = await count();
   await daemon.succeed(['create', '--name', 'with', '-v', '/data', 'busybox:test']);
   assert.equal(await count(), before + 1);
@@ -66,8 +67,10 @@ test('anonymous volumes go with rm -v, stay with rm', async () => {
   await daemon.succeed(['create', '--name', 'with', '-v', '/data', 'busybox:test']);
   await daemon.succeed(['rm', '-v', 'with']);
   assert.equal(await count(), before + 1);
+  const [left] = (await list()).filter((name) => /^[0-9a-f]{64}$/.test(name));
+  // A client before 23.0 prunes named volumes too.
   await daemon.succeed(['volume', 'prune', '-f']);
-  assert.equal(await count(), before);
+  assert.ok(left !== undefined && !(await list()).includes(left));
 });
 
 test('--volumes-from', async () => {

@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { buildKeeper } from '../../scripts/build-keeper.ts';
 import { type ExitRecord, openAttachment, openControl, readExit } from '../../src/kernel/guard.ts';
 import { openKeeper } from '../../src/kernel/keeper.ts';
-import type { Kernel } from '../../src/kernel/kernel.ts';
+import type { Kernel, Started } from '../../src/kernel/kernel.ts';
 import { type Program, type Start, step } from '../../src/kernel/steps.ts';
 import { decodeResult, encodeHeader, FrameReader, type Result } from '../../src/kernel/wire.ts';
 
@@ -34,6 +34,8 @@ export type GuestOptions = Partial<Omit<Start, 'directory'>> & { readonly logged
 export interface Guest {
   readonly directory: string;
   readonly pid: number;
+  /** As it was told on the keeper's connection. */
+  readonly end: Started['end'];
   /** Waits for the guest's end. */
   ended(): Promise<ExitRecord>;
   /** All that an attached client gets until the end of output. */
@@ -88,15 +90,16 @@ export async function testKeeper(): Promise<TestKeeper> {
       ...log,
       ...given,
     });
-    return guestIn(path, started.pid);
+    return guestIn(path, started);
   };
   return { kernel, binary, directory, socket, spawnerPid, newDirectory, start };
 }
 
-function guestIn(directory: string, pid: number): Guest {
+function guestIn(directory: string, { pid, end }: Started): Guest {
   return {
     directory,
     pid,
+    end,
     ended: () => exitOf(directory),
     output: async (framed = false) => {
       const stream = await openAttachment(directory, { stdin: false, stdout: true, stderr: true }, framed);

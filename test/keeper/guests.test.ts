@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as linux from '../../src/kernel/constants.ts';
-import { openAttachment, readExit } from '../../src/kernel/guard.ts';
+import { guardLeft, openAttachment, readExit } from '../../src/kernel/guard.ts';
 import { guestPid, guestPidfd, type Program, register, step } from '../../src/kernel/steps.ts';
 import {
   commandLine,
@@ -277,6 +277,37 @@ test('control: state, signals, the end', async () => {
   assert.equal(exits[0]?.code, 5);
 });
 
+test('the end is told on the connection of the START', async () => {
+  const guest = await keeper.start('sleep 0.1; exit 3');
+  const guard = guardOf(guest.pid);
+  const end = await guest.end;
+  assert.deepEqual(end, { guardPid: guard, record: readExit(guest.directory) });
+  assert.equal(end?.record.code, 3);
+  await guardLeft(guard);
+  assert.ok(!isAlive(guard));
+});
+
+test('of a guard that was killed no end is told', async () => {
+  const guest = await keeper.start('sleep 100');
+  process.kill(guardOf(guest.pid), 'SIGKILL');
+  assert.equal(await guest.end, undefined);
+  process.kill(guest.pid, 'SIGKILL');
+});
+
+test('a descriptor that the guard holds', async () => {
+  const held = keeper.newDirectory();
+  const fd = register(5);
+  const how = Buffer.alloc(24);
+  how.writeUInt32LE(linux.O_PATH | O_CLOEXEC);
+  const open = step('openat2', [AT_FDCWD, held, how, how.length], `open "${held}"`, { result: fd });
+  const guest = await keeper.start('', { stage: [open, step('hold', [fd], 'have it held'), ...shell('sleep 0.2')] });
+  const holds = (pid: number): boolean =>
+    readdirSync(`/proc/${pid}/fd`).some((name) => readlinkSync(`/proc/${pid}/fd/${name}`) === held);
+  assert.ok(holds(guardOf(guest.pid)));
+  assert.ok(!holds(guest.pid));
+  assert.equal((await guest.end)?.record.code, 0);
+});
+
 test('exit files', async () => {
   const directory = keeper.newDirectory();
   const guest = await keeper.start(`echo some text > ${directory}/a; head -c 9000 /dev/zero > ${directory}/b`, {
@@ -390,4 +421,87 @@ test('a guard of which nothing is told stays when the spawner gets a signal', as
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.kill(guard, signal);
   assert.equal(await guest.output(), 'end\n');
   await eventually('the guard has left', () => !isAlive(guard));
+});
+
+test('a stage in another guest’s user namespace: its new namespaces belong to that one, its parent is its guard', async () => {
+  const write = (file: string): Program[number] =>
+    step(
+      'write_file',
+      [AT_FDCWD, { prefix: '/proc/', register: guestPid, suffix: file }, Buffer.from('0 0 10\n'), O_WRONLY],
+      'map the ids',
+    );
+  const owner = await keeper.start('sleep 1000', {
+    cloneFlags: CLONE_NEWUSER,
+    after: [write('/gid_map'), write('/uid_map')],
+  });
+  const inside = {
+    user: register(4),
+    before: [step('pidfd_open', [owner.pid, 0], 'open the other', { result: register(4) })],
+    awaitClients: 1,
+  };
+  try {
+    const { CLONE_NEWNET } = linux;
+    const ask =
+      'readlink /proc/self/ns/user; echo $$; ip link add d0 type dummy 2>&1 || ip link set lo up && echo mine';
+    const guest = await keeper.start(ask, { ...inside, cloneFlags: CLONE_NEWPID | CLONE_NEWNET });
+    const guard = guardOf(guest.pid);
+    assert.match(commandLine(guard), new RegExp(`holm-guard ${guest.directory}`));
+    const [user, pid, ...rest] = (await guest.output()).trim().split('\n');
+    assert.equal(user, readlinkSync(`/proc/${owner.pid}/ns/user`));
+    assert.deepEqual([pid, rest.at(-1)], ['1', 'mine']);
+    await guest.ended();
+    // A descriptor that is no process: the clone fails, and nothing is left.
+    const gone = {
+      ...inside,
+      before: [step('openat2', [AT_FDCWD, '/', Buffer.alloc(24), 24], 'open', { result: register(4) })],
+    };
+    await assert.rejects(keeper.start('true', gone), /EINVAL/);
+  } finally {
+    process.kill(owner.pid, 'SIGKILL');
+    await owner.ended();
+  }
+});
+
+test('a guest in a pid namespace that its guard has joined, and in another user namespace, is known by its number outside', async () => {
+  const owner = await keeper.start('sleep 1000', { cloneFlags: CLONE_NEWUSER | CLONE_NEWPID });
+  try {
+    const guest = await keeper.start('echo $$; sleep 0.3', {
+      user: register(4),
+      awaitClients: 1,
+      before: [
+        step('pidfd_open', [owner.pid, 0], 'open the other', { result: register(4) }),
+        step('setns', [register(4), CLONE_NEWPID], 'join its pid namespace'),
+      ],
+    });
+    assert.match(
+      readFileSync(`/proc/${guest.pid}/status`, 'latin1'),
+      new RegExp(`^NSpid:\\s+${guest.pid}\\s+\\d+$`, 'm'),
+    );
+    assert.notEqual((await guest.output()).trim(), String(guest.pid));
+    assert.equal((await guest.ended()).code, 0);
+  } finally {
+    process.kill(owner.pid, 'SIGKILL');
+    await owner.ended();
+  }
+});
+
+test('the guard’s program knows the guest’s streams', async () => {
+  const give = (number: number): Program[number] =>
+    step('fchownat', [register(number), '', 7, 8, linux.AT_EMPTY_PATH], 'give a stream an owner', { tolerate: [9] });
+  const guest = await keeper.start('stat -Lc "%u %g" /dev/stdin /dev/stdout /dev/stderr', {
+    stdin: 'open',
+    awaitClients: 1,
+    stage: [step('await_guard', [], 'wait'), ...shell('stat -Lc "%u %g" /dev/stdin /dev/stdout /dev/stderr')],
+    after: [19, 18, 17].map(give),
+  });
+  assert.equal(await guest.output(), '7 8\n7 8\n7 8\n');
+  // A terminal is not there yet.
+  const terminal = await keeper.start('', {
+    terminal: { rows: 1, columns: 1 },
+    stdin: 'open',
+    awaitClients: 1,
+    stage: [step('open_terminal', ['/dev/ptmx', 0, 0], 'open a terminal'), ...shell('echo there')],
+    after: [19, 18, 17].map(give),
+  });
+  assert.match(await terminal.output(), /there/);
 });

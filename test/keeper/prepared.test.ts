@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { openAttachment } from '../../src/kernel/guard.ts';
+import { openAttachment, readExit } from '../../src/kernel/guard.ts';
 import type { Prepared } from '../../src/kernel/kernel.ts';
 import { type Program, register, type Start, step } from '../../src/kernel/steps.ts';
 import { eventually, exitOf, readAll, shell, testKeeper } from './client.ts';
@@ -80,6 +80,14 @@ test('who is given up ends; so does one whose stage was killed', async () => {
   process.kill(second.prepared.pid, 'SIGKILL');
   await eventually('the guard has left', () => !second.prepared.isWaiting);
   await assert.rejects(second.prepared.go(startIn(second.directory, { stage: shell('true') })));
+});
+
+test('the end is told on the connection of the GO', async () => {
+  const { directory, prepared } = await prepare();
+  const { pid, end } = await prepared.go(startIn(directory, { stage: shell('exit 4') }));
+  assert.equal(pid, prepared.pid);
+  assert.deepEqual((await end)?.record, readExit(directory));
+  assert.equal((await end)?.record.code, 4);
 });
 
 test('a rest beyond the size of one message is refused, not cut', async () => {

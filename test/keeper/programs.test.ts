@@ -91,6 +91,7 @@ const malformed: Record<string, Buffer> = {
   'exec in a RUN': encodeProgram(shell('true')),
   'pack in a RUN': encodeProgram([step('pack', [0, '/', 0, 0], 'x')]),
   'await_guard in a RUN': encodeProgram([step('await_guard', [], 'x')]),
+  'hold in a RUN': encodeProgram([step('hold', [3], 'x')]),
 };
 
 test('a malformed program is refused before its first step', async (t) => {
@@ -156,7 +157,7 @@ test('frames in pieces and many frames at once are understood', async () => {
 });
 
 test('the keeper tells its version, its title, and runs from a sealed copy', () => {
-  assert.equal(execFileSync(keeper.binary, ['version'], { encoding: 'utf8' }), '1\n');
+  assert.equal(execFileSync(keeper.binary, ['version'], { encoding: 'utf8' }), '2\n');
   assert.equal(commandLine(keeper.spawnerPid), 'holm-keeper\0');
   assert.match(readlinkSync(`/proc/${keeper.spawnerPid}/exe`), /memfd:holm-keeper/);
   assert.throws(() => execFileSync('/bin/sh', ['-c', `echo x > /proc/${keeper.spawnerPid}/exe`], { stdio: 'pipe' }));
