@@ -26,6 +26,7 @@ export const changedIn = {
   noTopLevelAddresses: 52,
   noLegacyEventFields: 52,
   diskUsageSummaries: 52,
+  healthInLists: 52,
   eventsAsJsonLines: 53,
 } as const;
 

@@ -14,12 +14,17 @@ import type {
 import type { AttachOptions, LogOptions, PathStat } from '../containers/requests.ts';
 import type { EngineEvent } from '../engine/events.ts';
 import type { Explanation } from '../engine/explain.ts';
+import type { Health } from '../engine/health.ts';
 import type { HostFacts } from '../engine/host.ts';
+import type { MachineView } from '../engine/machines-door.ts';
+import type { DebianRequest } from '../images/from-debian.ts';
 import type { Image } from '../images/image.ts';
+import type { MachineFiles } from '../images/machine/machine-files.ts';
+import type { MachineConfig } from '../machines/machine.ts';
 import type { Network } from '../networks/network.ts';
 import type { Volume } from '../volumes/volume.ts';
 
-export type { AttachOptions, EngineEvent, HostFacts, LogOptions, PathStat };
+export type { AttachOptions, EngineEvent, Health, HostFacts, LogOptions, PathStat };
 
 /** A guest's streams as a client sees them. Reading gives output until its end; writing is standard input, ending it half-closes. */
 export type AttachedStream = Duplex;
@@ -28,6 +33,8 @@ export interface ContainersBackend {
   create(config: ContainerConfig, name: string | undefined): Promise<{ id: string; warnings: readonly string[] }>;
   list(): readonly Container[];
   get(reference: string): Container;
+  /** Of a container by its whole id; undefined where nothing is checked, and before the first start. */
+  health(id: string): Health | undefined;
   start(reference: string, options?: { size?: Size; detachKeys?: string }): Promise<void>;
   stop(reference: string, options: { signal?: string; timeoutSeconds?: number }): Promise<void>;
   restart(reference: string, options: { signal?: string; timeoutSeconds?: number }): Promise<void>;
@@ -138,6 +145,24 @@ export interface NetworksBackend {
   get(reference: string): Network;
 }
 
+export interface MachinesBackend {
+  create(
+    config: MachineConfig,
+    name: string | undefined,
+    onProgress: (what: string) => void,
+    signal: AbortSignal,
+  ): Promise<{ id: string }>;
+  list(): readonly MachineView[];
+  get(reference: string): MachineView;
+  start(reference: string): Promise<void>;
+  /** Asks the guest to power off; ends it after the time. */
+  stop(reference: string, options: { timeoutSeconds?: number }): Promise<void>;
+  kill(reference: string): Promise<void>;
+  /** The id of the container whose streams are the console. */
+  console(reference: string): string;
+  remove(reference: string, options: { force: boolean }): Promise<void>;
+}
+
 export interface EventsBackend {
   /** Past events since `since`, then those to come until `until` or the signal. */
   subscribe(range: { since?: bigint; until?: bigint }, signal: AbortSignal): AsyncIterable<EngineEvent>;
@@ -151,14 +176,13 @@ export interface Backend {
   readonly images: ImagesBackend;
   readonly volumes: VolumesBackend;
   readonly networks: NetworksBackend;
+  readonly machines: MachinesBackend;
   readonly events: EventsBackend;
   host(): HostFacts;
   /** Makes an image from Debian's packages; gives its id. */
-  createDebianImage(
-    request: { suite: string; include: readonly string[]; reference?: string },
-    onProgress: (status: string) => void,
-    signal: AbortSignal,
-  ): Promise<string>;
+  createDebianImage(request: DebianRequest, onProgress: (status: string) => void, signal: AbortSignal): Promise<string>;
+  /** Where an image's kernel and initial RAM disk are. Throws `invalid` when it has no kernel. */
+  machineFiles(reference: string): Promise<MachineFiles>;
   /** The program that starting this container would give to the kernel, with the reason of each step; runs nothing. */
   explain(config: ContainerConfig): Promise<Explanation>;
 }

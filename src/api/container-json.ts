@@ -4,8 +4,9 @@ import { formatTime } from '../base/clock.ts';
 import type { Container } from '../containers/container.ts';
 import type { Endpoint } from '../networks/network.ts';
 import { changedIn } from './api-version.ts';
+import type { Health } from './backend.ts';
 import { isRunning, stateJson, stateWordOf, statusOf } from './container-state.ts';
-import { hasKeys, healthcheckJson, hostConfigJson, networkModeText } from './host-config-json.ts';
+import { hasKeys, healthcheckJson, hostConfigJson, idMappingsJson, networkModeText } from './host-config-json.ts';
 
 type Json = Record<string, unknown>;
 
@@ -35,32 +36,54 @@ function lastingSummary(container: Container, minor: number): Json {
   };
 }
 
-/** What changes by itself. `image` is what the image is called now. */
-function passingSummary(container: Container, image: string, sizes: Sizes | undefined): Json {
+/** What a row of a list says that is not in the container's record. */
+export interface SummaryFacts {
+  /** What its image is called now. */
+  readonly image: string;
+  readonly health: Health | undefined;
+  readonly sizes?: Sizes | undefined;
+}
+
+/** What changes by itself. */
+function passingSummary(container: Container, { image, health, sizes }: SummaryFacts, minor: number): Json {
   return {
     Image: image,
-    Status: statusOf(container),
+    Status: statusOf(container, health),
+    ...(minor >= changedIn.healthInLists && {
+      Health: { Status: health?.status ?? 'none', FailingStreak: health?.failingStreak ?? 0 },
+    }),
     ...(sizes && { SizeRw: sizes.writableBytes, SizeRootFs: sizes.rootBytes }),
   };
 }
 
 /** A row of GET /containers/json. */
-export function summaryJson(container: Container, image: string, sizes: Sizes | undefined, minor: number): Json {
-  return { ...lastingSummary(container, minor), ...passingSummary(container, image, sizes) };
+export function summaryJson(container: Container, facts: SummaryFacts, minor: number): Json {
+  return { ...lastingSummary(container, minor), ...passingSummary(container, facts, minor) };
 }
 
-// Lists of hundreds are asked for each second by some clients: the lasting part is kept as text.
-const keptSummaries = new WeakMap<Container, { isNew: boolean; text: string }>();
+/** A row as text: its lasting part, and all of it with the facts that it was made of. */
+interface KeptSummary {
+  readonly isNew: boolean;
+  readonly text: string;
+  readonly facts: string;
+  readonly whole: string;
+}
+
+// Lists of hundreds are asked for each second by some clients.
+const keptSummaries = new WeakMap<Container, KeptSummary>();
 
 /** The same row as text. */
-export function summaryText(container: Container, image: string, sizes: Sizes | undefined, minor: number): string {
+export function summaryText(container: Container, facts: SummaryFacts, minor: number): string {
   const isNew = minor >= changedIn.annotationsInLists;
-  let kept = keptSummaries.get(container);
-  if (kept === undefined || kept.isNew !== isNew) {
-    kept = { isNew, text: JSON.stringify(lastingSummary(container, minor)).slice(0, -1) };
-    keptSummaries.set(container, kept);
-  }
-  return `${kept.text},${JSON.stringify(passingSummary(container, image, sizes)).slice(1)}`;
+  const known = keptSummaries.get(container);
+  const kept = known?.isNew === isNew ? known : undefined;
+  const { image, health, sizes } = facts;
+  const passing = `${minor} ${image} ${statusOf(container, health)} ${health?.failingStreak}`;
+  if (kept?.facts === passing && sizes === undefined) return kept.whole;
+  const text = kept?.text ?? JSON.stringify(lastingSummary(container, minor)).slice(0, -1);
+  const whole = `${text},${JSON.stringify(passingSummary(container, facts, minor)).slice(1)}`;
+  if (sizes === undefined) keptSummaries.set(container, { isNew, text, facts: passing, whole });
+  return whole;
 }
 
 /** Program and arguments as one line, arguments with blanks quoted. */
@@ -194,13 +217,18 @@ function setJson(keys: readonly string[]): Json {
 }
 
 /** The answer of GET /containers/{name}/json. */
-export function inspectJson(container: Container, sizes: Sizes | undefined, minor: number): Json {
+export function inspectJson(
+  container: Container,
+  health: Health | undefined,
+  sizes: Sizes | undefined,
+  minor: number,
+): Json {
   return {
     Id: container.id,
     Created: formatTime(container.createdAt),
     Path: container.argv[0] ?? '',
     Args: container.argv.slice(1),
-    State: stateJson(container),
+    State: stateJson(container, health),
     Image: container.imageId,
     ResolvConfPath: container.resolvConfPath,
     HostnamePath: container.hostnamePath,
@@ -224,6 +252,7 @@ export function inspectJson(container: Container, sizes: Sizes | undefined, mino
       },
     },
     ...(sizes && { SizeRw: sizes.writableBytes, SizeRootFs: sizes.rootBytes }),
+    ...(container.idMapping && { IDMappings: idMappingsJson(container.idMapping) }),
     Mounts: mountsJson(container),
     Config: configJson(container, minor),
     NetworkSettings: networkSettingsJson(container, minor),

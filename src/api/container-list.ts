@@ -30,6 +30,8 @@ const listFilters: readonly string[] = [
   'volume',
 ];
 
+const healthWords: readonly string[] = ['none', 'starting', 'healthy', 'unhealthy'];
+
 /** GET /containers/json: newest first; running ones only unless asked otherwise. */
 export async function listContainers(call: Call): Promise<void> {
   const { backend, query } = call;
@@ -41,7 +43,10 @@ export async function listContainers(call: Call): Promise<void> {
   if (limit > 0) wanted = wanted.slice(0, limit);
   const sizes = query.flag('size') ? await Promise.all(wanted.map(({ id }) => sizesOf(backend, id))) : [];
   const imageNames = createImageNamer(backend);
-  const rows = wanted.map((container, at) => summaryText(container, imageNames(container), sizes[at], call.minor));
+  const rows = wanted.map((container, at) => {
+    const health = backend.containers.health(container.id);
+    return summaryText(container, { image: imageNames(container), health, sizes: sizes[at] }, call.minor);
+  });
   call.sendJsonText(200, `[${rows.join(',')}]`);
 }
 
@@ -70,6 +75,9 @@ function createFilter(call: Call, filters: Filters, all: boolean): (container: C
   for (const status of filters.get('status'))
     if (!stateWords.includes(status as (typeof stateWords)[number]))
       throw new HolmError('invalid', `invalid filter 'status=${status}': must be one of ${stateWords.join(', ')}`);
+  for (const status of filters.get('health'))
+    if (!healthWords.includes(status))
+      throw new HolmError('invalid', `Unrecognised filter value for health: ${status}`);
   const codes = filters.get('exited').map((text) => {
     if (!/^-?\d+$/.test(text)) throw new HolmError('invalid', `invalid filter 'exited=${text}'`);
     return Number(text);
@@ -90,7 +98,7 @@ function createFilter(call: Call, filters: Filters, all: boolean): (container: C
     filters.labels(container.labels) &&
     holdsVolume(container, filters) &&
     holdsNetwork(container, filters) &&
-    filters.exact('health', 'none') &&
+    filters.exact('health', backend.containers.health(container.id)?.status ?? 'none') &&
     !filters.flag('is-task', false) &&
     holdsPort(container, filters.get('expose')) &&
     !filters.has('publish');

@@ -1,6 +1,7 @@
 // A container's state as Docker tells it: one word, a sentence for lists, and the "State" object of inspect.
 import { formatTime, nowNanos, zeroTime } from '../base/clock.ts';
 import type { Container } from '../containers/container.ts';
+import type { Health } from './backend.ts';
 import { formatDuration } from './times.ts';
 
 export const stateWords = ['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead'] as const;
@@ -12,12 +13,12 @@ export function stateWordOf({ state }: Container): StateWord {
   return state.is;
 }
 
-/** "Up 3 minutes", "Up 2 minutes (Paused)", "Exited (0) 2 hours ago", "Created". */
-export function statusOf(container: Container): string {
+/** "Up 3 minutes", "Up 3 minutes (healthy)", "Up 2 minutes (Paused)", "Exited (0) 2 hours ago", "Created". */
+export function statusOf(container: Container, health: Health | undefined): string {
   const { state } = container;
   switch (state.is) {
     case 'running':
-      return `Up ${formatDuration(nowNanos() - state.startedAt)}`;
+      return `Up ${formatDuration(nowNanos() - state.startedAt)}${healthText(health)}`;
     case 'paused':
       return `Up ${formatDuration(nowNanos() - state.startedAt)} (Paused)`;
     case 'removing':
@@ -31,6 +32,25 @@ export function statusOf(container: Container): string {
   }
 }
 
+function healthText(health: Health | undefined): string {
+  if (health === undefined) return '';
+  return health.status === 'starting' ? ' (health: starting)' : ` (${health.status})`;
+}
+
+/** The "Health" object of inspect's "State". */
+function healthJson({ status, failingStreak, log }: Health): Record<string, unknown> {
+  return {
+    Status: status,
+    FailingStreak: failingStreak,
+    Log: log.map(({ startedAt, endedAt, code, output }) => ({
+      Start: formatTime(startedAt),
+      End: formatTime(endedAt),
+      ExitCode: code,
+      Output: output,
+    })),
+  };
+}
+
 export function isRunning({ state }: Container): boolean {
   return state.is === 'running' || state.is === 'paused';
 }
@@ -40,7 +60,7 @@ function timeOrZero(nanos: bigint): string {
 }
 
 /** The "State" object of inspect. */
-export function stateJson(container: Container): Record<string, unknown> {
+export function stateJson(container: Container, health: Health | undefined): Record<string, unknown> {
   const { state } = container;
   const runs = state.is === 'running' || state.is === 'paused';
   const ended = state.is === 'exited' ? state : undefined;
@@ -56,5 +76,6 @@ export function stateJson(container: Container): Record<string, unknown> {
     Error: ended?.error ?? '',
     StartedAt: runs ? formatTime(state.startedAt) : timeOrZero(ended?.startedAt ?? 0n),
     FinishedAt: timeOrZero(ended?.finishedAt ?? 0n),
+    ...(health && { Health: healthJson(health) }),
   };
 }

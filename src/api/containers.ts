@@ -17,7 +17,8 @@ import { notRunning } from './wording.ts';
 async function inspect(call: Call): Promise<void> {
   const container = containerOf(call);
   const sizes = call.query.flag('size') ? await call.backend.containers.sizes(container.id) : undefined;
-  call.send(200, inspectJson(container, sizes, call.minor));
+  const health = call.backend.containers.health(container.id);
+  call.send(200, inspectJson(container, health, sizes, call.minor));
 }
 
 async function start(call: Call): Promise<void> {

@@ -46,7 +46,7 @@ function parseBind(spec: string): MountRequest {
   const [source = '', target = '', options = ''] = parts;
   if (parts.length < 2 || parts.length > 3 || source === '' || target === '')
     throw new HolmError('invalid', `invalid volume specification: '${spec}'`);
-  const { readOnly, propagation, noCopy } = parseBindOptions(options, spec);
+  const { readOnly, propagation, noCopy, ownersKept } = parseBindOptions(options, spec);
   const clean = cleanTarget(target, spec);
   if (source.startsWith('/')) {
     if (noCopy) throw new HolmError('invalid', `invalid volume specification: '${spec}': invalid mode: ${options}`);
@@ -56,6 +56,7 @@ function parseBind(spec: string): MountRequest {
       target: clean,
       readOnly,
       propagation: propagation ?? 'rprivate',
+      ...(ownersKept && { ownersKept }),
       createSource: true,
       nonRecursive: false,
     };
@@ -66,7 +67,7 @@ function parseBind(spec: string): MountRequest {
       `invalid volume specification: '${spec}': "${source}" includes invalid characters for a local volume name, ` +
         'only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path',
     );
-  if (propagation !== undefined)
+  if (propagation !== undefined || ownersKept)
     throw new HolmError('invalid', `invalid volume specification: '${spec}': invalid mode: ${options}`);
   return { kind: 'volume', source, target: clean, readOnly, noCopy, labels: {}, driver: '', driverOptions: {} };
 }
@@ -74,19 +75,22 @@ function parseBind(spec: string): MountRequest {
 function parseBindOptions(
   options: string,
   spec: string,
-): { readOnly: boolean; propagation: Propagation | undefined; noCopy: boolean } {
+): { readOnly: boolean; propagation: Propagation | undefined; noCopy: boolean; ownersKept: boolean } {
   let access: 'ro' | 'rw' | undefined;
   let propagation: Propagation | undefined;
   let noCopy = false;
+  let ownersKept = false;
   for (const option of options === '' ? [] : options.split(',')) {
     if ((option === 'ro' || option === 'rw') && access === undefined) access = option;
     else if (propagations.has(option) && propagation === undefined) propagation = option as Propagation;
     else if (option === 'nocopy') noCopy = true;
+    // holm's own, as podman has "idmap": mapped is what a container with a user namespace gets anyway.
+    else if (option === 'noidmap') ownersKept = true;
     // Labels of SELinux and consistency hints of Docker Desktop: without effect where there is neither.
     else if (!['z', 'Z', 'consistent', 'cached', 'delegated'].includes(option))
       throw new HolmError('invalid', `invalid volume specification: '${spec}': invalid mode: ${options}`);
   }
-  return { readOnly: access === 'ro', propagation, noCopy };
+  return { readOnly: access === 'ro', propagation, noCopy, ownersKept };
 }
 
 function parseMount(mount: Fields, minor: number): MountRequest {

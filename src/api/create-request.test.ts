@@ -133,6 +133,45 @@ test('entrypoint and command keep "not said", "none" and "this" apart', () => {
   assert.deepEqual(parse({}, { Entrypoint: 'sh', Cmd: null }).entrypoint, ['sh']);
 });
 
+const auto = { 'holm.userns': 'auto' };
+const oneRange = [{ inside: 0, outside: 100000, count: 65536 }];
+const ownNamespaces: readonly (readonly [host: object, namespaces: object])[] = [
+  [{ UsernsMode: 'auto' }, { user: { from: 'auto' } }],
+  [{ UsernsMode: 'container:x' }, { user: { from: 'container', container: 'x' } }],
+  [{ Annotations: auto }, { user: { from: 'auto' } }],
+  [{ UsernsMode: 'host', Annotations: auto }, { user: { from: 'host' } }],
+  [
+    { Annotations: { 'holm.uidmap': '0:100000:65536' } },
+    { user: { from: 'maps', mapping: { uids: oneRange, gids: oneRange } } },
+  ],
+  [{ TimeMode: 'container:x' }, { time: { from: 'container', container: 'x' } }],
+  [{ TimeMode: 'private' }, { time: { from: 'new', boottimeNanos: 0n, monotonicNanos: 0n } }],
+  [
+    { Annotations: { 'holm.time.boottime': '86400.5', 'holm.time.monotonic': '-1' } },
+    { time: { from: 'new', boottimeNanos: 86_400_500_000_000n, monotonicNanos: -1_000_000_000n } },
+  ],
+];
+for (const [host, namespaces] of ownNamespaces)
+  test(`user and time namespaces ${JSON.stringify(host)}`, () => {
+    const { namespaces: found, ...config } = parse(host);
+    const { pid: _1, ipc: _2, uts: _3, cgroup: _4, ...own } = found;
+    assert.deepEqual(own, namespaces);
+    const again = parse(hostConfigJson({ ...config, namespaces: found }));
+    assert.deepEqual(again.namespaces, found, 'inspect tells what was asked');
+  });
+
+for (const host of [
+  { UsernsMode: 'private' },
+  { UsernsMode: 'container:' },
+  { UsernsMode: 'auto', IDMappings: { UidMap: ['0:100000:65536'] } },
+  { TimeMode: 'other' },
+  { TimeMode: 'host', TimeOffsets: { Boottime: '1' } },
+  { TimeOffsets: { Boottime: 'tomorrow' } },
+])
+  test(`refused: ${JSON.stringify(host)}`, () => {
+    assert.throws(() => parse(host), { kind: 'invalid' });
+  });
+
 test('defaults and modes of namespaces and networks', () => {
   const config = parse();
   assert.deepEqual(config.network, { from: 'network', network: 'bridge' });
@@ -197,6 +236,7 @@ const refused: readonly (readonly [host: object, message: RegExp, body?: object]
   [{}, /invalid environment variable: =x/, { Env: ['=x'] }],
   [{}, /invalid signal: SIGNOT/, { StopSignal: 'SIGNOT' }],
   [{}, /Interval in Healthcheck cannot be less than 1ms/, { Healthcheck: { Interval: 5 } }],
+  [{}, /StartInterval in Healthcheck cannot be less than 1ms/, { Healthcheck: { StartInterval: 5 } }],
 ];
 for (const [host, message, body] of refused)
   test(`${JSON.stringify(host)} ${JSON.stringify(body) ?? ''} is refused`, () => {
@@ -209,7 +249,6 @@ const notServed: readonly object[] = [
   { Links: ['a:b'] },
   { StorageOpt: { size: '1g' } },
   { DeviceRequests: [{}] },
-  { UsernsMode: 'private' },
   { VolumeDriver: 'other' },
   { LogConfig: { Type: 'syslog' } },
   { LogConfig: { Type: 'json-file', Config: { tag: 'x' } } },

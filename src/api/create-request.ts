@@ -6,6 +6,7 @@ import type { ContainerConfig, DeviceRequest, NamespaceMode, Rlimit } from '../c
 import type { Healthcheck } from '../images/image.ts';
 import { changedIn } from './api-version.ts';
 import { parseMounts } from './create-mounts.ts';
+import { parseTimeNamespace, parseUserNamespace } from './create-namespaces.ts';
 import { parseNetwork } from './create-network.ts';
 import { parseLogConfig, parseRestartPolicy } from './create-policies.ts';
 import { parseResources } from './create-resources.ts';
@@ -22,7 +23,6 @@ const notServed: readonly { readonly what: string; readonly isAsked: (host: Fiel
   { what: 'links are', isAsked: (host) => host.strings('Links').length > 0 },
   { what: 'storage options are', isAsked: (host) => host.keys('StorageOpt').length > 0 },
   { what: 'device requests (--gpus, CDI) are', isAsked: (host) => host.objects('DeviceRequests').length > 0 },
-  { what: 'user namespaces are', isAsked: (host) => !['', 'host'].includes(host.string('UsernsMode')) },
   { what: 'volume drivers are', isAsked: (host) => !['', 'local'].includes(host.string('VolumeDriver')) },
 ];
 
@@ -116,6 +116,8 @@ export function parseCreateRequest(body: Fields, context: CreateContext): Contai
           : parseNamespace(host.string('IpcMode'), 'IPC', ['private', 'shareable']),
       uts: parseNamespace(host.string('UTSMode'), 'UTS', []),
       cgroup: parseCgroupNamespace(host, context),
+      ...parseUserNamespace(host),
+      ...parseTimeNamespace(host),
     },
     ...parseNetwork(body, host, context.minor),
     ports: [],
@@ -171,6 +173,7 @@ function parseHealthcheck(from: Fields): Healthcheck {
     ['Interval', interval],
     ['Timeout', timeout],
     ['StartPeriod', startPeriod],
+    ['StartInterval', startInterval],
   ] as const)
     if (value !== 0 && value < 1_000_000)
       throw new HolmError('invalid', `${name} in Healthcheck cannot be less than 1ms`);

@@ -32,7 +32,10 @@ async function containersPart({ backend, minor }: Call): Promise<Part> {
   const sum = (of: typeof rows): number => of.reduce((total, { sizes }) => total + (sizes?.writableBytes ?? 0), 0);
   const active = rows.filter(({ container }) => isRunning(container));
   return {
-    items: rows.map(({ container, sizes }) => summaryJson(container, container.config.image, sizes, minor)),
+    items: rows.map(({ container, sizes }) => {
+      const health = backend.containers.health(container.id);
+      return summaryJson(container, { image: container.config.image, health, sizes }, minor);
+    }),
     activeCount: active.length,
     totalBytes: sum(rows),
     reclaimableBytes: sum(rows) - sum(active),

@@ -1,4 +1,5 @@
 // What Docker's API has no word for: routes under /holm/.
+import { createReadStream } from 'node:fs';
 import { HolmError } from '../base/error.ts';
 import type { Call } from './call.ts';
 import { readCreateRequest } from './create.ts';
@@ -18,11 +19,20 @@ async function imageFromDebian(call: Call): Promise<void> {
   if (!/^[a-z][a-z0-9-]*$/.test(suite))
     throw new HolmError('invalid', `Cannot make an image: "${suite}" is no Debian suite`);
   const reference = query.text('tag');
+  const architecture = query.text('arch');
+  const init = query.text('init');
   const include = query
     .text('include')
     .split(',')
     .filter((name) => name !== '');
-  const request = { suite, include, ...(reference === '' ? {} : { reference }) };
+  const request = {
+    suite,
+    include,
+    kernel: query.flag('kernel'),
+    ...(architecture === '' ? {} : { architecture }),
+    ...(init === '' ? {} : { init }),
+    ...(reference === '' ? {} : { reference }),
+  };
   const lines = new Lines(call);
   await lines.during(async () => {
     const image = await backend.createDebianImage(request, (status) => lines.write({ id: suite, status }), signal);
@@ -30,7 +40,19 @@ async function imageFromDebian(call: Call): Promise<void> {
   });
 }
 
+/** The bytes of an image's kernel or initial RAM disk; 204 when it has a kernel and no initial RAM disk. */
+async function machineFile(call: Call): Promise<void> {
+  const files = await call.backend.machineFiles(call.param(0));
+  const part = call.param(1);
+  if (part !== 'kernel' && part !== 'initramfs')
+    throw new HolmError('notFound', `Cannot give "${part}" of an image: it must be "kernel" or "initramfs"`);
+  const path = files[part];
+  if (path === undefined) call.sendEmpty(204);
+  else await call.sendStream(createReadStream(path), 'application/octet-stream');
+}
+
 export const holmRoutes: readonly Route[] = [
   { method: 'POST', path: '/holm/explain', handle: explain },
   { method: 'POST', path: '/holm/images/from-debian', handle: imageFromDebian },
+  { method: 'GET', path: '/holm/images/{name...}/machine/{part}', handle: machineFile },
 ];

@@ -8,8 +8,12 @@ import type {
   NamespaceMode,
   NetworkMode,
   RestartPolicy,
+  TimeMode,
+  UserMode,
 } from '../containers/container.ts';
 import type { Healthcheck } from '../images/image.ts';
+import { formatIdMap, type IdMapping } from '../namespaces/id-maps.ts';
+import { formatOffset } from '../namespaces/time.ts';
 
 type Json = Record<string, unknown>;
 
@@ -53,6 +57,7 @@ function bindText(mount: MountRequest & { kind: 'bind' | 'volume' }): string {
   const options: string[] = [];
   if (mount.readOnly) options.push('ro');
   if (mount.kind === 'bind' && mount.propagation !== 'rprivate') options.push(mount.propagation);
+  if (mount.kind === 'bind' && mount.ownersKept) options.push('noidmap');
   if (mount.kind === 'volume' && mount.noCopy) options.push('nocopy');
   return `${mount.source}:${mount.target}${options.length > 0 ? `:${options.join(',')}` : ''}`;
 }
@@ -128,11 +133,34 @@ function resourcesJson(resources: Limits): Json {
   };
 }
 
+function userText(mode: UserMode | undefined): string {
+  if (mode === undefined) return '';
+  if (mode.from === 'container') return `container:${mode.container}`;
+  return mode.from === 'maps' ? '' : mode.from;
+}
+
+/** As podman tells them; create takes them too. */
+export function idMappingsJson({ uids, gids }: IdMapping): Json {
+  return { UidMap: formatIdMap(uids), GidMap: formatIdMap(gids) };
+}
+
+/** Docker has no word for time namespaces; create takes what is told here. */
+function timeJson(mode: TimeMode | undefined): Json {
+  if (mode === undefined) return {};
+  if (mode.from !== 'new') return { TimeMode: mode.from === 'container' ? `container:${mode.container}` : mode.from };
+  const { boottimeNanos, monotonicNanos } = mode;
+  return {
+    TimeMode: 'private',
+    TimeOffsets: { Boottime: formatOffset(boottimeNanos), Monotonic: formatOffset(monotonicNanos) },
+  };
+}
+
 /** The "HostConfig" object of inspect. */
 export function hostConfigJson(config: ContainerConfig): Json {
   const tmpfs = config.mounts.filter((mount) => mount.kind === 'tmpfs');
   const others = config.mounts.filter((mount) => mount.kind !== 'tmpfs');
   const mounts = others.filter((mount) => !fitsBind(mount)).map(mountJson);
+  const { user } = config.namespaces;
   return {
     Binds: listOrNull(others.filter(fitsBind).map(bindText)),
     ContainerIDFile: '',
@@ -164,7 +192,9 @@ export function hostConfigJson(config: ContainerConfig): Json {
     SecurityOpt: listOrNull(config.securityOptions),
     ...(tmpfs.length > 0 && { Tmpfs: Object.fromEntries(tmpfs.map((mount) => [mount.target, tmpfsText(mount)])) }),
     UTSMode: namespaceText(config.namespaces.uts, ''),
-    UsernsMode: '',
+    UsernsMode: userText(user),
+    ...(user?.from === 'maps' && { IDMappings: idMappingsJson(user.mapping) }),
+    ...timeJson(config.namespaces.time),
     ShmSize: config.shmBytes,
     ...(hasKeys(config.sysctls) && { Sysctls: config.sysctls }),
     Runtime: config.runtime,

@@ -7,6 +7,7 @@ import { execRoutes } from './exec.ts';
 import { holmRoutes } from './holm-routes.ts';
 import { imageTransferRoutes } from './image-transfer.ts';
 import { imageRoutes } from './images.ts';
+import { machineRoutes } from './machines.ts';
 import { networkRoutes } from './networks.ts';
 import type { Route } from './router.ts';
 import { statsRoutes } from './stats.ts';
@@ -29,5 +30,6 @@ export const routes: readonly Route[] = [
   ...eventRoutes,
   ...diskUsageRoutes,
   ...holmRoutes,
+  ...machineRoutes,
   ...unsupportedRoutes,
 ];

@@ -32,3 +32,15 @@ export function formatBytes(bytes: number): string {
   }
   return `${Number(value.toPrecision(value >= 1000 ? 4 : 3))}${names[at]}`;
 }
+
+/** Formats bytes in powers of 1024 with at most four significant digits, as memory is told: "1.5MiB". */
+export function formatBinaryBytes(bytes: number): string {
+  const names = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let value = bytes;
+  let at = 0;
+  while (value >= 1024 && at < names.length - 1) {
+    value /= 1024;
+    at++;
+  }
+  return `${Number(value.toPrecision(4))}${names[at]}`;
+}

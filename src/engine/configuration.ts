@@ -55,6 +55,21 @@ const settings: readonly Setting[] = [
     sentence: 'Name of the cgroup that holds all guests',
   },
   {
+    name: 'userns',
+    flag: 'userns',
+    variable: 'HOLM_USERNS',
+    byDefault: 'host',
+    sentence: 'User namespace of containers that do not say: auto (ids of its own) or host',
+  },
+  {
+    name: 'usernsIds',
+    flag: 'userns-ids',
+    variable: 'HOLM_USERNS_IDS',
+    byDefault: '',
+    sentence:
+      'Ids of the host that auto gives to containers, FIRST:COUNT (default: of "holm" in /etc/subuid and subgid, else 1879048192:268304384)',
+  },
+  {
     name: 'warmSlots',
     flag: 'warm-slots',
     variable: 'HOLM_WARM_SLOTS',
@@ -84,10 +99,13 @@ type SettingName =
   | 'bridge'
   | 'subnet'
   | 'cgroupParent'
+  | 'userns'
+  | 'usernsIds'
   | 'warmSlots'
   | 'keeper'
   | 'logLevel';
-export type Configuration = Readonly<Record<Exclude<SettingName, 'logLevel' | 'warmSlots'>, string>> & {
+export type Configuration = Readonly<Record<Exclude<SettingName, 'logLevel' | 'userns' | 'warmSlots'>, string>> & {
+  readonly userns: 'auto' | 'host';
   readonly logLevel: LogLevel;
   readonly warmSlots: number;
 };
@@ -108,7 +126,16 @@ export function readConfiguration(args: readonly string[], environment: NodeJS.P
   if (!Number.isInteger(warmSlots) || warmSlots < 0 || warmSlots > 64) {
     throw new HolmError('invalid', `Cannot keep "${values.warmSlots}" warm slots: must be a number from 0 to 64`);
   }
-  return { ...values, warmSlots, socketPath: values.socketPath || `${values.runDirectory}/holm.sock`, logLevel };
+  const { userns } = values;
+  if (userns !== 'auto' && userns !== 'host')
+    throw new HolmError('invalid', `Cannot use "${userns}" for user namespaces: must be auto or host`);
+  return {
+    ...values,
+    userns,
+    warmSlots,
+    socketPath: values.socketPath || `${values.runDirectory}/holm.sock`,
+    logLevel,
+  };
 }
 
 /** The help of holmd: a line a setting. */

@@ -37,27 +37,43 @@ import type {
   WaitResult,
 } from '../containers/requests.ts';
 import { exportRoot } from '../containers/roots.ts';
+import type { Health } from './health.ts';
+import type { HealthChecks } from './health-checks.ts';
 
 export class ContainersDoor {
   readonly #facilities: Facilities;
   readonly #containers: Containers;
   readonly #execs: Execs;
+  readonly #healthChecks: HealthChecks;
+  readonly #isHidden: (id: string) => boolean;
 
-  constructor(facilities: Facilities, containers: Containers, execs: Execs) {
+  /** `isHidden` says which containers are not anyone's: the processes of machines. */
+  constructor(
+    facilities: Facilities,
+    containers: Containers,
+    execs: Execs,
+    healthChecks: HealthChecks,
+    isHidden: (id: string) => boolean,
+  ) {
     this.#facilities = facilities;
     this.#containers = containers;
     this.#execs = execs;
+    this.#healthChecks = healthChecks;
+    this.#isHidden = isHidden;
   }
 
   create(config: ContainerConfig, name: string | undefined): Promise<{ id: string; warnings: readonly string[] }> {
     return this.#containers.create(config, name);
   }
   list(): readonly Container[] {
-    return this.#containers.list();
+    return this.#containers.list().filter(({ id }) => !this.#isHidden(id));
   }
   get(reference: string): Container {
     const container = this.#containers.get(reference);
     return isUp(container) ? { ...container, execIds: this.#execs.runningIn(container.id) } : container;
+  }
+  health(id: string): Health | undefined {
+    return this.#healthChecks.find(id);
   }
   start(reference: string, options: { size?: Size } = {}): Promise<void> {
     return this.#containers.start(reference, options);
@@ -80,8 +96,14 @@ export class ContainersDoor {
   wait(reference: string, condition: WaitCondition, options: { signal: AbortSignal }): Promise<WaitResult> {
     return this.#containers.wait(reference, condition, options);
   }
-  remove(reference: string, options: { force: boolean; volumes: boolean }): Promise<void> {
-    return this.#containers.remove(reference, options);
+  async remove(reference: string, options: { force: boolean; volumes: boolean }): Promise<void> {
+    const { id, name } = this.#containers.get(reference);
+    if (this.#isHidden(id))
+      throw new HolmError(
+        'conflict',
+        `Cannot remove container "${name}": it is a machine's process, remove the machine`,
+      );
+    await this.#containers.remove(id, options);
   }
   rename(reference: string, name: string): Promise<void> {
     return this.#containers.rename(reference, name);
@@ -162,7 +184,7 @@ export class ContainersDoor {
   async prune(keep: (container: Container) => boolean): Promise<{ removed: readonly string[]; bytes: number }> {
     const removed: string[] = [];
     let bytes = 0;
-    for (const container of this.#containers.list()) {
+    for (const container of this.list()) {
       if (isUp(container) || keep(container)) continue;
       bytes += await writableBytes(container);
       await this.#containers.remove(container.id, { force: false, volumes: false });

@@ -4,7 +4,7 @@ import { nowNanos } from '../base/clock.ts';
 
 /** What happened. `action` and `attributes` are named as in Docker's own events ("die", "exitCode"). */
 export interface EngineEvent {
-  readonly type: 'container' | 'image' | 'volume' | 'network' | 'daemon';
+  readonly type: 'container' | 'image' | 'volume' | 'network' | 'daemon' | 'machine';
   readonly action: string;
   readonly actorId: string;
   readonly attributes: Readonly<Record<string, string>>;

@@ -36,10 +36,11 @@ function explain(program: Program): Explanation['sections'][number]['steps'] {
 
 function explainClone(start: Start): Explanation['sections'][number]['steps'][number] {
   const into = start.cgroup === undefined ? '' : ', CLONE_INTO_CGROUP where there is a v2 hierarchy';
+  const inside = start.user === undefined ? '' : `, by a child in the user namespace of r${start.user.register}`;
   return {
-    call: `clone3(0x${start.cloneFlags.toString(16)}${into})`,
+    call: `clone3(0x${start.cloneFlags.toString(16)}${into})${inside}`,
     what: 'make the guest’s first process',
-    why: 'in the namespaces that are new',
+    why: start.user === undefined ? 'in the namespaces that are new' : 'what is new belongs to that user namespace',
     tolerated: '',
   };
 }
