@@ -159,6 +159,10 @@ test('what commands print', async () => {
     assert.deepEqual([ended.code, ended.out], [code, out], args.join(' '));
   }
   assert.deepEqual(asked, ['POST /holm/images/from-debian?suite=bookworm&tag=mine']);
+  const machine = await holm(['image', 'from-debian', 'trixie', '--arch', 'riscv64', '--kernel', '--init', 'none']);
+  assert.equal(machine.out, 'sha256:00\nTagged: debian:trixie-riscv64\n');
+  const query = 'suite=trixie&tag=debian%3Atrixie-riscv64&arch=riscv64&init=none&kernel=1';
+  assert.deepEqual(asked, [`POST /holm/images/from-debian?${query}`]);
 });
 
 test('help stands where docker has it', async () => {

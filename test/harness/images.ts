@@ -29,6 +29,8 @@ export interface ImageRequest {
   readonly layers: readonly string[];
   /** The "config" object of the image's configuration. */
   readonly config: Readonly<Record<string, unknown>>;
+  /** As OCI has it; this host's unless told. */
+  readonly architecture?: string;
 }
 
 /** Path of a docker archive of "busybox:test": Debian's static busybox with all its applets, root, a user and a group. */
@@ -110,7 +112,7 @@ export async function packImage(request: ImageRequest, archive: string): Promise
     const names = request.layers.map((_, index) => `layer${index}.tar`);
     for (const [index, layer] of request.layers.entries()) cpSync(layer, join(work, names[index] ?? ''));
     const config = {
-      architecture: architectures[arch()] ?? arch(),
+      architecture: request.architecture ?? architectures[arch()] ?? arch(),
       os: 'linux',
       created,
       config: request.config,

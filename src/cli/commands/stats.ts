@@ -1,7 +1,7 @@
 // `holm stats`: a table of what containers use, redrawn as new numbers come, or once with --no-stream.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { kindOf } from '../../base/error.ts';
-import { formatBytes } from '../../base/units.ts';
+import { formatBinaryBytes, formatBytes } from '../../base/units.ts';
 import { type Client, escapePath } from '../client.ts';
 import type { Invocation } from '../command.ts';
 import { formatId } from '../format/id.ts';
@@ -101,7 +101,10 @@ function fieldsOf(full: boolean): Fields<Row> {
     MemPerc: { heading: 'MEM %', value: or((one) => `${memoryPercent(one).toFixed(2)}%`, '--') },
     MemUsage: {
       heading: 'MEM USAGE / LIMIT',
-      value: or((one) => `${formatBinary(memoryBytes(one))} / ${formatBinary(one.memory_stats.limit ?? 0)}`, '-- / --'),
+      value: or(
+        (one) => `${formatBinaryBytes(memoryBytes(one))} / ${formatBinaryBytes(one.memory_stats.limit ?? 0)}`,
+        '-- / --',
+      ),
     },
     Name: { heading: 'NAME', value: or((one) => (one.name ?? '').replace(/^\//, ''), '--') },
     NetIO: {
@@ -137,16 +140,4 @@ function networkBytes(sample: Sample, field: 'rx_bytes' | 'tx_bytes'): number {
 function blockBytes(sample: Sample, operation: 'read' | 'write'): number {
   const all = sample.blkio_stats.io_service_bytes_recursive ?? [];
   return all.filter(({ op }) => op.toLowerCase() === operation).reduce((sum, { value }) => sum + value, 0);
-}
-
-/** "1.5MiB": memory in powers of 1024, four significant digits. */
-function formatBinary(bytes: number): string {
-  const names = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let value = bytes;
-  let at = 0;
-  while (value >= 1024 && at < names.length - 1) {
-    value /= 1024;
-    at++;
-  }
-  return `${Number(value.toPrecision(4))}${names[at]}`;
 }

@@ -78,6 +78,14 @@ export const programChecks: readonly Check[] = [
     look: program('debootstrap'),
   },
   {
+    name: 'depmod',
+    section: 'programs',
+    required: false,
+    purpose: 'holm image from-debian --kernel: images for machines',
+    remedy: 'apt-get install kmod',
+    look: program('depmod'),
+  },
+  {
     name: 'erofs-utils',
     section: 'programs',
     required: false,

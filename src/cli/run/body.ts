@@ -103,7 +103,8 @@ function hostConfig(
     ...(flags.has('storage-opt') ? { StorageOpt: toMap(flags.list('storage-opt')) } : {}),
     ...(tmpfs === undefined ? {} : { Tmpfs: tmpfs }),
     UTSMode: oneOf(flags.text('uts'), /^(|host)$/, '--uts: invalid UTS mode'),
-    UsernsMode: oneOf(flags.text('userns'), /^(|host)$/, '--userns: invalid USER mode'),
+    UsernsMode: oneOf(flags.text('userns'), /^(|host|auto|container:.+)$/, '--userns: invalid USER mode'),
+    ...ownNamespaces(flags),
     ShmSize: flags.bytes('shm-size'),
     ...(flags.has('sysctl') ? { Sysctls: toMap(flags.list('sysctl')) } : {}),
     ...(flags.has('runtime') ? { Runtime: flags.text('runtime') } : {}),
@@ -130,6 +131,19 @@ function hostConfig(
     MaskedPaths: security.openPaths ? [] : null,
     ReadonlyPaths: security.openPaths ? [] : null,
     ...(flags.has('init') ? { Init: flags.bool('init') } : {}),
+  };
+}
+
+/** What docker's client has no flag for: maps of ids, time namespaces. */
+function ownNamespaces(flags: FlagValues): Record<string, unknown> {
+  const rows = (name: string) => flags.list(name).flatMap((text) => text.split(','));
+  const [boottime, monotonic] = [flags.text('time-boottime'), flags.text('time-monotonic')];
+  return {
+    ...(flags.has('uidmap') || flags.has('gidmap')
+      ? { IDMappings: { UidMap: rows('uidmap'), GidMap: rows('gidmap') } }
+      : {}),
+    ...(flags.has('time') ? { TimeMode: flags.text('time') } : {}),
+    ...(boottime + monotonic === '' ? {} : { TimeOffsets: { Boottime: boottime, Monotonic: monotonic } }),
   };
 }
 
