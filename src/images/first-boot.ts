@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { addGuestAgent, agentInittab } from './machine/guest-agent.ts';
 
 /** It is rerun from the start when interrupted: the initramfs throws away what an unfinished one has written. */
-export const firstBootScript = `#!/bin/sh
+export const firstBootScript: string = `#!/bin/sh
 # Configures the packages of this system, which were unpacked on a host that cannot run them.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 HOME=/root
 export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true

@@ -68,7 +68,7 @@ const debianNames: Readonly<Record<string, string>> = { arm: 'armhf', '386': 'i3
 const path = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 /** To be raised when the way of making an image changes. */
 const recipe = 1;
-const foreignRecipe = 2;
+const foreignRecipe = 3;
 const locks = new Locks();
 
 /** Makes the image, or takes it from the cache, or only names it when it is there already. */
@@ -257,8 +257,9 @@ async function keepInCache(images: Images, image: Image, file: string, prefix: s
   const fresh = `${file}.${process.pid}.new`;
   try {
     await pipeline(await images.save([image.id]), createZstdCompress(), createWriteStream(fresh, { flush: true }));
+    // Another process may be writing the same.
     for (const name of await readdir(directory))
-      if (name.startsWith(prefix) && !fresh.endsWith(name)) await rm(join(directory, name));
+      if (name.startsWith(prefix) && !name.endsWith('.new')) await rm(join(directory, name), { force: true });
     await pipeline([image.id], createWriteStream(`${file}.id`, { flush: true }));
     await rename(fresh, file);
     await syncDirectory(directory);

@@ -1,5 +1,6 @@
 // What a machine's guest runs for its monitor: a service that reads lines from a port of virtio-console, so that
-// `holm machine stop` ends a guest as its own power button would; and, as configured disks are copied, keys of its own.
+// `holm machine stop` ends a guest as its own power button would, and a console on a serial line has the size of the user's
+// terminal; and, as configured disks are copied, keys of its own.
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
@@ -7,9 +8,12 @@ import { dirname, join } from 'node:path';
 const portName = 'org.holm.agent';
 
 const agent = `#!/bin/sh
-# Does what the monitor of this machine asks for: "poweroff", a line.
-while read -r line; do
-  case $line in poweroff) /sbin/poweroff ;; esac
+# Does what the monitor of this machine asks for, a line each: "poweroff", "size ROWS COLUMNS" of the console.
+while read -r word rows columns; do
+  case $word in
+    poweroff) /sbin/poweroff ;;
+    size) stty -F /dev/console rows "$rows" columns "$columns" ;;
+  esac
 done </dev/virtio-ports/${portName}
 sleep 5
 `;
@@ -18,7 +22,7 @@ const agentRule = `SUBSYSTEM=="virtio-ports", ATTR{name}=="${portName}", TAG+="s
 `;
 
 const agentUnit = `[Unit]
-Description=Power off when the machine's monitor asks
+Description=Do what the machine's monitor asks for
 BindsTo=dev-virtio\\x2dports-${portName}.device
 After=dev-virtio\\x2dports-${portName}.device
 

@@ -34,6 +34,13 @@ export async function findMachineFiles(
   };
 }
 
+/** Whether packages of the image are configured at its first boot: it has the script for that (first-boot.ts). */
+export async function waitsForFirstBoot(image: Image, layers: Pick<LayerStore, 'pathOf'>): Promise<boolean> {
+  for (const { chainId } of image.layers)
+    if ((await findPlainFile(layers.pathOf(chainId), ['usr', 'lib', 'holm', 'first-boot'])) !== undefined) return true;
+  return false;
+}
+
 /** The file in the topmost layer that has it. No symbolic link is followed: labels are a stranger's words. */
 async function findFile(image: Image, layers: Pick<LayerStore, 'pathOf'>, path: string): Promise<string> {
   const parts = path.split('/').filter((part) => part !== '' && part !== '.');
