@@ -179,17 +179,18 @@ export class DecodedPages implements RegionEntries {
     for (let place = 1; place < this.#fresh; place++) if (this.#pageOf[place]! >= 0) this.#drop(this.#pageOf[place]!);
   }
 
-  setRegion(ramPage: number, offset: number, slot: number): void {
+  setRegion(ramPage: number, offset: number, slot: number): boolean {
     const place = this.#placeOf[ramPage]!;
-    if (place === 0) return;
+    if (place === 0) return false;
     const at = this.#address(place) + offset * 4;
     if (this.#bytes[at + record.handler] === handler.none) this.decode(at);
-    if (this.#bytes[at + record.handler] === handler.region) return;
+    if (this.#bytes[at + record.handler] === handler.region) return true;
     this.#translated[place] = 1;
     const replaced = this.#hart + tables.replaced + slot * 8;
     this.#bytes.copyWithin(replaced, at, at + record.bytes);
     this.#words[at >> 2] = handler.region | (this.#words[at >> 2]! & ~0xff);
     this.#words[(at + record.imm) >> 2] = slot;
+    return true;
   }
 
   clearRegion(ramPage: number, offset: number): void {

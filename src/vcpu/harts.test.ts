@@ -1,13 +1,22 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { Worker } from 'node:worker_threads';
+import { isMainThread, Worker, workerData } from 'node:worker_threads';
 import { GuestMemory } from '../memory/guest-memory.ts';
 import { layout, ramStart, wasmPageBytes } from '../memory/layout.ts';
 import { encode } from './encode.ts';
-import type { TestHartStart } from './test-hart-thread.ts';
+import { createHart } from './hart.ts';
 import { ecall } from './test-machine.ts';
 
+/** What a worker is told: this file is both the tests and the harts' threads. */
+interface TestHartStart {
+  readonly memory: WebAssembly.Memory;
+  readonly index: number;
+  readonly pc: number;
+  readonly engine: 'interpreter' | 'translator';
+}
+
 const ramBytes = 4 * 2 ** 20;
+const patienceMs = 20_000;
 const codeAt = [ramStart, ramStart + 0x1_0000];
 const dataAt = ramStart + 0x10_0000;
 const rounds = 20_000;
@@ -40,8 +49,8 @@ async function run(programs: readonly (readonly number[])[], engine: TestHartSta
   const guest = new GuestMemory(memory.buffer, map);
   const harts = programs.map((program, index) => {
     for (const [i, word] of program.entries()) guest.setU32(codeAt[index]! + i * 4, word);
-    const workerData: TestHartStart = { memory, harts: 2, ramBytes, index, pc: codeAt[index]!, engine };
-    const worker = new Worker(new URL('./test-hart-thread.ts', import.meta.url), { workerData });
+    const start: TestHartStart = { memory, index, pc: codeAt[index]!, engine };
+    const worker = new Worker(new URL(import.meta.url), { workerData: start });
     return new Promise<void>((resolve, reject) => {
       worker.on('error', reject);
       worker.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`hart ${index} ended with ${code}`))));
@@ -51,7 +60,22 @@ async function run(programs: readonly (readonly number[])[], engine: TestHartSta
   return new Uint32Array(guest.bytes(dataAt, 4096).slice().buffer);
 }
 
-for (const engine of ['interpreter', 'translator'] as const) {
+if (isMainThread) for (const engine of ['interpreter', 'translator'] as const) defineTests(engine);
+else runHart(workerData as TestHartStart);
+
+/** Runs a hart until its first ecall. */
+function runHart({ memory, index, pc, engine }: TestHartStart): void {
+  const hart = createHart({
+    ...{ memory, layout: layout(2, ramBytes), index, engine, clock: () => 0, supervisorCalls: 'monitor' },
+    mmio: { has: () => false, read: () => 0, write: () => {} },
+  });
+  hart.reset(pc, 1, index, 0);
+  const deadline = performance.now() + patienceMs;
+  while (performance.now() < deadline) if (hart.run(1_000_000) === 'sbi') return;
+  throw new Error(`hart ${index} goes on for ever at 0x${hart.pc().toString(16)}`);
+}
+
+function defineTests(engine: TestHartStart['engine']): void {
   test(`${engine}: two harts add to one word, by AMO and by LR and SC`, async () => {
     const body = [
       ...[li(t0, 1), encode('amoadd.w', { rs1: base, rs2: t0 })],

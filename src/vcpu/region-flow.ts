@@ -22,7 +22,7 @@ export interface Flow {
 }
 
 /** Ways out times registers written, of a loop that may be lazy: so much code each way out is. */
-const lazyCost = 600;
+const lazyCost = 200;
 
 /** Analyses blocks by node (node 0 is the way in); `edges` are those of the region, `dispatches` says that node 0 is a loop. */
 export function analyse(

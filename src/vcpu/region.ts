@@ -185,8 +185,8 @@ class Emission {
           code.leave(undefined, 0);
           return;
         }
+        // No loop but node 0's contains this block, so nothing is dirty.
         code.poll(undefined);
-        code.settle();
         code.br(code.depth - this.#label[0]!);
     }
   }

@@ -140,9 +140,10 @@ test('a loop that stores into its own page, beside its instructions', () => {
   assert.equal(one.hart.x(10), (n * (n + 1n)) / 2n);
 });
 
-test('one physical page run at two virtual addresses', () => {
+test('one physical page run at two virtual addresses, with accesses across the end of a page', () => {
   const code = 0x10_0000;
   const root = 0x20_0000;
+  const data = 0x30_0000;
   const readWriteExecute = 0xcf;
   both((one) => {
     // x10 sums how far the code finds itself from x6, its caller's page.
@@ -154,12 +155,18 @@ test('one physical page run at two virtual addresses', () => {
       { name: 'sub', rd: 7, rs1: 7, rs2: 6 },
       { name: 'add', rd: 10, rs1: 10, rs2: 7 },
       { name: 'add', rd: 10, rs1: 10, rs2: 8 },
+      // What lies behind the page by its virtual address is not what does by its physical one.
+      { name: 'ld', rd: 8, rs1: 12, imm: -4 },
+      { name: 'add', rd: 10, rs1: 10, rs2: 8 },
+      { name: 'sw', rs1: 12, rs2: 10, imm: -2 },
       { name: 'addi', rd: 5, rs1: 5, imm: -1 },
       { name: 'bne', rs1: 5, rs2: 0, to: 'loop' },
       { name: 'jalr', rd: 0, rs1: 1, imm: 0 },
     ]);
+    for (let i = 0; i < 3; i++) one.view.setUint32(data + 0x1000 * i, 0x1111 * (i + 1), true);
     const callAt = (page: number): Line[] => [...set(9, page), { name: 'jalr', rd: 1, rs1: 9, imm: 0 }];
     place(one, 0, [
+      ...set(12, 0x3000_2000),
       ...callAt(0x3000_0000),
       ...callAt(0x3123_4000),
       ...callAt(0x3000_0000),
@@ -173,6 +180,8 @@ test('one physical page run at two virtual addresses', () => {
     table(root + 0x1000, 0x3000_0000 >>> 21, root + 0x2000, 1);
     table(root + 0x1000, 0x3123_4000 >>> 21, root + 0x3000, 1);
     table(root + 0x2000, 0, code, readWriteExecute);
+    table(root + 0x2000, 1, data, readWriteExecute);
+    table(root + 0x2000, 2, data + 0x2000, readWriteExecute);
     table(root + 0x3000, 0x34, code, readWriteExecute);
     one.hart.setCsr('satp', (8n << 60n) | (BigInt(ramStart + root) >> 12n));
     one.hart.setCsr('pmpaddr0', 0x3f_ffff_ffff_ffffn);

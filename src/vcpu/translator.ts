@@ -7,9 +7,10 @@
 //   which the interpreter has stored, as it has stored everything else of the hart. It returns with all of the hart's
 //   state in memory, state.pc at the next instruction, and state.budget exact. Result 0: go on from state.pc as usual.
 //   Result 1: the instruction at state.pc is one the region leaves to the interpreter (a miss in the TLB, a misaligned access,
-//   a CSR, …): carry out this one by its own meaning even if a region begins there, else nothing would ever move.
+//   floating point that is not plain): carry out this one by its own meaning even if a region begins there, else nothing would
+//   ever move.
 // - The interpreter looks at `attention` and state.budget before it enters a region; a region looks at both at each of its
-//   back-edges, and so may take the budget below 0 by less than `maxRegionInstructions`.
+//   back-edges, and so may take the budget below 0 by less than `maxRegionInstructions`. Whoever sets `attention` stores 1.
 // - state.budget must fit in 31 bits; and V8 has no on-stack replacement, so the caller of wasm gives it slices of about
 //   2^20 instructions and calls `work` between two slices.
 // - A tag of a store TLB is never held for a page that has regions or decoded instructions (pageFlag.code), and this hart's TLBs
@@ -24,13 +25,16 @@ import { findRegion } from './region-graph.ts';
 
 /** What the translator asks of the interpreter of its hart. A page is an index into RAM, an offset is in bytes. */
 export interface RegionEntries {
-  /** From now on the instruction at `offset` of RAM page `page` is entered by `call_indirect` of table slot `slot`. */
-  setRegion(page: number, offset: number, slot: number): void;
+  /**
+   * From now on the instruction at `offset` of RAM page `page` is entered by `call_indirect` of table slot `slot`. False if the page
+   * is not decoded: then nobody would notice a store to it, and the region must go.
+   */
+  setRegion(page: number, offset: number, slot: number): boolean;
   /** Undoes setRegion: the instruction has its own meaning again. No harm if the page is not decoded any more. */
   clearRegion(page: number, offset: number): void;
 }
 
-/** What the interpreter asks of the translator. None of these is called while a region is on the stack, but from a slice's end. */
+/** What the interpreter asks of the translator. None of these is called while a region is on the stack. */
 export interface RegionTranslator {
   /** The instruction at `offset` of `page` was begun often (a target of branches, jumps or calls): translate it soon. */
   hot(page: number, offset: number): void;
@@ -125,7 +129,8 @@ export class Translator implements RegionTranslator {
         continue;
       }
       batch.push({ page, offset, body: emitRegion(graph, this.#code) });
-      if (batch.length === batchRegions) this.#compile(batch.splice(0));
+      // The rest waits for the next slice: the guest's interrupts should not.
+      if (batch.length === batchRegions) break;
     }
     if (batch.length > 0) this.#compile(batch);
     this.statistics.microseconds += (performance.now() - started) * 1000;
@@ -178,9 +183,9 @@ export class Translator implements RegionTranslator {
       regions.set(offset, region);
       this.#regions.add(region);
       this.#bytes += region.bytes;
-      entries.setRegion(page, offset, region.slot);
       this.statistics.regions++;
       this.statistics.bytes += region.bytes;
+      if (!entries.setRegion(page, offset, region.slot)) this.#drop(region);
     });
     this.statistics.modules++;
     if (this.#bytes > codeBytesLimit) this.#evict(codeBytesLimit / 2);
