@@ -37,6 +37,7 @@ import type {
   WaitResult,
 } from '../containers/requests.ts';
 import { exportRoot } from '../containers/roots.ts';
+import { machineLabel } from '../machines/soft/confinement.ts';
 import type { Health } from './health.ts';
 import type { HealthChecks } from './health-checks.ts';
 
@@ -45,28 +46,24 @@ export class ContainersDoor {
   readonly #containers: Containers;
   readonly #execs: Execs;
   readonly #healthChecks: HealthChecks;
-  readonly #isHidden: (id: string) => boolean;
 
-  /** `isHidden` says which containers are not anyone's: the processes of machines. */
-  constructor(
-    facilities: Facilities,
-    containers: Containers,
-    execs: Execs,
-    healthChecks: HealthChecks,
-    isHidden: (id: string) => boolean,
-  ) {
+  constructor(facilities: Facilities, containers: Containers, execs: Execs, healthChecks: HealthChecks) {
     this.#facilities = facilities;
     this.#containers = containers;
     this.#execs = execs;
     this.#healthChecks = healthChecks;
-    this.#isHidden = isHidden;
   }
 
-  create(config: ContainerConfig, name: string | undefined): Promise<{ id: string; warnings: readonly string[] }> {
+  async create(
+    config: ContainerConfig,
+    name: string | undefined,
+  ): Promise<{ id: string; warnings: readonly string[] }> {
+    if (machineLabel in config.labels)
+      throw new HolmError('invalid', `Cannot create the container: the label "${machineLabel}" is the engine's own`);
     return this.#containers.create(config, name);
   }
   list(): readonly Container[] {
-    return this.#containers.list().filter(({ id }) => !this.#isHidden(id));
+    return this.#containers.list().filter((container) => !isMachine(container));
   }
   get(reference: string): Container {
     const container = this.#containers.get(reference);
@@ -75,41 +72,35 @@ export class ContainersDoor {
   health(id: string): Health | undefined {
     return this.#healthChecks.find(id);
   }
-  start(reference: string, options: { size?: Size } = {}): Promise<void> {
-    return this.#containers.start(reference, options);
+  async start(reference: string, options: { size?: Size } = {}): Promise<void> {
+    return this.#containers.start(this.#changeable(reference), options);
   }
-  stop(reference: string, options: StopOptions): Promise<void> {
-    return this.#containers.stop(reference, options);
+  async stop(reference: string, options: StopOptions): Promise<void> {
+    return this.#containers.stop(this.#changeable(reference), options);
   }
-  restart(reference: string, options: StopOptions): Promise<void> {
-    return this.#containers.restart(reference, options);
+  async restart(reference: string, options: StopOptions): Promise<void> {
+    return this.#containers.restart(this.#changeable(reference), options);
   }
-  kill(reference: string, signal: string): Promise<void> {
-    return this.#containers.kill(reference, signal);
+  async kill(reference: string, signal: string): Promise<void> {
+    return this.#containers.kill(this.#changeable(reference), signal);
   }
-  pause(reference: string): Promise<void> {
-    return this.#containers.pause(reference);
+  async pause(reference: string): Promise<void> {
+    return this.#containers.pause(this.#changeable(reference));
   }
-  resume(reference: string): Promise<void> {
-    return this.#containers.resume(reference);
+  async resume(reference: string): Promise<void> {
+    return this.#containers.resume(this.#changeable(reference));
   }
   wait(reference: string, condition: WaitCondition, options: { signal: AbortSignal }): Promise<WaitResult> {
     return this.#containers.wait(reference, condition, options);
   }
   async remove(reference: string, options: { force: boolean; volumes: boolean }): Promise<void> {
-    const { id, name } = this.#containers.get(reference);
-    if (this.#isHidden(id))
-      throw new HolmError(
-        'conflict',
-        `Cannot remove container "${name}": it is a machine's process, remove the machine`,
-      );
-    await this.#containers.remove(id, options);
+    await this.#containers.remove(this.#changeable(reference), options);
   }
-  rename(reference: string, name: string): Promise<void> {
-    return this.#containers.rename(reference, name);
+  async rename(reference: string, name: string): Promise<void> {
+    return this.#containers.rename(this.#changeable(reference), name);
   }
-  update(reference: string, resources: Limits, restart: RestartPolicy | undefined): Promise<readonly string[]> {
-    return this.#containers.update(reference, resources, restart);
+  async update(reference: string, resources: Limits, restart: RestartPolicy | undefined): Promise<readonly string[]> {
+    return this.#containers.update(this.#changeable(reference), resources, restart);
   }
   resize(reference: string, size: Size): Promise<void> {
     return this.#containers.resize(reference, size);
@@ -158,7 +149,15 @@ export class ContainersDoor {
     tar: Readable,
     options: { noOverwriteDirNonDir: boolean; copyOwners: boolean },
   ): Promise<void> {
-    return writeArchive(this.#facilities, await this.#ownRoot(reference), path, tar, options);
+    return writeArchive(this.#facilities, await this.#ownRoot(this.#changeable(reference)), path, tar, options);
+  }
+
+  /** The id of a container that may be changed: a machine's process is the machine's alone. */
+  #changeable(reference: string): string {
+    const container = this.#containers.get(reference);
+    if (isMachine(container))
+      throw new HolmError('conflict', `Cannot change container "${container.name}": it is a machine's process`);
+    return container.id;
   }
 
   /** A container whose files are about to be looked at: a slot that has its root mounted must not stand in the way. */
@@ -169,7 +168,7 @@ export class ContainersDoor {
   }
 
   async commit(reference: string, options: CommitOptions): Promise<string> {
-    const container = this.#containers.get(reference);
+    const container = this.#containers.get(this.#changeable(reference));
     const pauses = options.pause && container.state.is === 'running';
     if (pauses) await this.#containers.pause(reference);
     try {
@@ -201,7 +200,7 @@ export class ContainersDoor {
   }
 
   async createExec(reference: string, config: ExecConfig): Promise<string> {
-    return this.#execs.create(reference, config);
+    return this.#execs.create(this.#changeable(reference), config);
   }
   getExec(id: string): Exec {
     return this.#execs.get(id);
@@ -212,4 +211,9 @@ export class ContainersDoor {
   async resizeExec(id: string, size: Size): Promise<void> {
     await this.#execs.resize(id, size);
   }
+}
+
+/** No user's request can carry the label; what an image says does not count. */
+function isMachine({ config }: Container): boolean {
+  return machineLabel in config.labels;
 }

@@ -1,6 +1,8 @@
 // The composition root: builds every store once, in order, recovers, and holds what the doors use. Knows all rooms; does
 // nothing itself.
 import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { nowNanos } from '../base/clock.ts';
 import { openDatabase } from '../base/database.ts';
@@ -74,7 +76,7 @@ export class Engine implements AsyncDisposable {
     this.images = facilities.images;
     this.volumes = facilities.volumes;
     this.networks = facilities.networks;
-    this.containers = new ContainersDoor(facilities, containers, execs, healthChecks, (id) => machines.owns(id));
+    this.containers = new ContainersDoor(facilities, containers, execs, healthChecks);
     this.machines = new MachinesDoor(machines);
     this.#machines = machines;
     this.#healthChecks = healthChecks;
@@ -176,6 +178,7 @@ export class Engine implements AsyncDisposable {
         layers,
         disks: await DiskStore.open(`${stateDirectory}/disks`, layers),
         stateDirectory,
+        cacheDirectory: join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'holm'),
         program: fileURLToPath(new URL('../../build/holm-machine.cjs', import.meta.url)),
         containers: {
           create: (config, name, image) => containers.create(config, name, image),

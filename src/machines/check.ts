@@ -1,11 +1,13 @@
 // What a machine may be asked to be, and whether what it was given can still be used.
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
+import { isIP } from 'node:net';
+import { isAbsolute } from 'node:path';
 import { HolmError } from '../base/error.ts';
 import { formatBinaryBytes } from '../base/units.ts';
 import type { MachineFiles } from '../images/machine/machine-files.ts';
 import { maxHarts } from '../memory/layout.ts';
-import { BadKernel, place } from '../monitor/kernel-image.ts';
+import { BadKernel, headerBytes, type KernelFile, place } from '../monitor/kernel-image.ts';
 import type { MachineConfig } from './machine.ts';
 
 const mib = 2 ** 20;
@@ -14,6 +16,10 @@ const leastMemory = 64 * mib;
 const mostMemory = 3072 * mib;
 const leastDisk = 64 * mib;
 const mostDisk = 2 ** 44;
+/** With what the monitor puts in front, below Linux's 1024 (COMMAND_LINE_SIZE on riscv). */
+const mostCommandLine = 768;
+/** Each has a slot of the bus, beside disks, network, console, entropy and balloon. */
+const mostShares = 8;
 
 /** Throws `invalid` when the request cannot be carried out, and says what would do. */
 export function checkMachine(config: MachineConfig): void {
@@ -31,17 +37,30 @@ export function checkMachine(config: MachineConfig): void {
     refuse(`its disk must have ${formatBinaryBytes(leastDisk)} or more in units of 4096 bytes, not ${diskBytes} bytes`);
   }
   if (/[\n\0]/.test(config.commandLine)) refuse('its command line must be one line');
+  if (config.commandLine.length > mostCommandLine) {
+    refuse(`its command line has ${config.commandLine.length} characters, the kernel takes ${mostCommandLine}`);
+  }
   for (const port of ports) {
     if (![port.hostPort, port.guestPort].every((number) => Number.isInteger(number) && number > 0 && number < 65536)) {
       refuse(`ports are 1 to 65535, not ${port.hostPort}:${port.guestPort}`);
     }
   }
+  for (const { hostAddress } of ports) {
+    // The port is one of the machine's own network namespace: its loopback is nobody's.
+    if (isIP(hostAddress) === 0) refuse(`"${hostAddress}" is no IP address`);
+    if (/^127\.|^::1$/.test(hostAddress)) refuse(`a port at ${hostAddress} could be reached by nobody`);
+  }
+  const taken = ports.map(({ protocol, hostPort }) => `${hostPort}/${protocol}`);
+  const twice = taken.find((port, at) => taken.indexOf(port) !== at);
+  if (twice !== undefined) refuse(`it has port ${twice} twice`);
   if (ports.length > 0 && config.network === 'none') refuse('it has ports but no network');
+  if (shares.length > mostShares) refuse(`it has ${shares.length} shares, must be ${mostShares} at most`);
   const tags = new Set<string>();
   for (const { source, tag } of shares) {
     if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,35}$/.test(tag)) refuse(`a share's tag must be a short name, not "${tag}"`);
     if (tags.has(tag)) refuse(`two shares have the tag "${tag}"`);
     tags.add(tag);
+    if (!isAbsolute(source) || source.includes('\0')) refuse(`"${source}" is no absolute path`);
     if (!statSync(source, { throwIfNoEntry: false })?.isDirectory()) refuse(`"${source}" is no directory`);
   }
 }
@@ -53,11 +72,18 @@ const treeBytes = 64 * 1024;
 export async function checkKernel(config: MachineConfig, files: MachineFiles): Promise<void> {
   const initrdBytes = files.initramfs === undefined ? 0 : (await stat(files.initramfs)).size;
   try {
-    place(await readFile(files.kernel), initrdBytes, treeBytes, config.memoryBytes);
+    place(await lookAtKernel(files.kernel), initrdBytes, treeBytes, config.memoryBytes);
   } catch (error) {
     if (!(error instanceof BadKernel)) throw error;
     throw new HolmError('invalid', `Cannot boot the kernel of image "${config.image}": ${error.message}`);
   }
+}
+
+/** A stranger's file may be of any size: only its head is read. */
+async function lookAtKernel(path: string): Promise<KernelFile> {
+  await using file = await open(path, 'r');
+  const { buffer, bytesRead } = await file.read(new Uint8Array(headerBytes), 0, headerBytes, 0);
+  return { head: buffer.subarray(0, bytesRead), bytes: (await file.stat()).size };
 }
 
 /** Throws `corrupt` when a machine's disks are not as large as they were made. */

@@ -33,7 +33,8 @@ export interface MachineImage {
   readonly files: MachineFiles;
 }
 
-const nameShape = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
+/** A name is the host name in the guest too: at most 63 characters (hostname(7)). */
+const nameShape = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/;
 
 /** Makes a machine, or leaves nothing. */
 export async function createMachine(
@@ -129,7 +130,10 @@ async function makeOwnDisk(creation: Creation, machine: Machine, source: Machine
 function chooseName(records: MachineRecords, asked: string | undefined, id: Id): string {
   if (asked === undefined || asked === '') return shortId(id);
   if (!nameShape.test(asked)) {
-    throw new HolmError('invalid', `Cannot name a machine "${asked}": only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
+    throw new HolmError(
+      'invalid',
+      `Cannot name a machine "${asked}": only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed, 63 at most`,
+    );
   }
   const holder = records.findByName(asked);
   if (holder)

@@ -13,6 +13,8 @@ export interface MachineFacilities {
   readonly layers: LayerStore;
   readonly disks: DiskStore;
   readonly stateDirectory: string;
+  /** For what is costly to make and may be lost. */
+  readonly cacheDirectory: string;
   /** The program of a machine's process, as one script. */
   readonly program: string;
   readonly containers: ProcessContainers;

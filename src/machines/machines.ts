@@ -25,7 +25,10 @@ export class Machines {
   constructor(facilities: MachineFacilities, database: DatabaseSync) {
     this.#facilities = facilities;
     this.#records = new MachineRecords(database);
-    this.#configured = new ConfiguredDisks(`${facilities.stateDirectory}/configured-disks`);
+    this.#configured = new ConfiguredDisks(
+      `${facilities.stateDirectory}/configured-disks`,
+      `${facilities.cacheDirectory}/configured-disks`,
+    );
   }
 
   list(): readonly Machine[] {
@@ -34,11 +37,6 @@ export class Machines {
 
   get(reference: string): Machine {
     return this.#records.get(reference);
-  }
-
-  /** Whether a container is a machine's process. */
-  owns(containerId: string): boolean {
-    return this.list().some((machine) => machine.containerId === containerId);
   }
 
   /** The machines made from an image. */

@@ -7,7 +7,7 @@ export const hartState = { started: 0, stopped: 1, startPending: 2, suspended: 4
 
 const blockStart = 0x400;
 const blockBytes = 0x40;
-const word = { state: 0, startLow: 4, startHigh: 8, opaqueLow: 12, opaqueHigh: 16, halted: 20 } as const;
+const word = { state: 0, start: 4, opaque: 12, halted: 20, firmware: 24 } as const;
 
 export class HartControl {
   readonly #words: Int32Array;
@@ -31,12 +31,13 @@ export class HartControl {
     Atomics.notify(this.#words, this.#at(hart, word.state));
   }
 
-  /** Asks a stopped hart to begin at `pc` in S mode with a1 = `opaque`; false if it is not stopped. */
-  start(hart: number, pc: bigint, opaque: bigint): boolean {
+  /** Asks a stopped hart to begin at `pc` with a1 = `opaque` (and a2 = `firmware`, in M mode); false if it is not stopped. */
+  start(hart: number, pc: bigint, opaque: bigint, firmware = 0n): boolean {
     const state = this.#at(hart, word.state);
     if (Atomics.load(this.#words, state) !== hartState.stopped) return false;
-    this.#put(hart, word.startLow, pc);
-    this.#put(hart, word.opaqueLow, opaque);
+    this.#put(hart, word.start, pc);
+    this.#put(hart, word.opaque, opaque);
+    this.#put(hart, word.firmware, firmware);
     if (Atomics.compareExchange(this.#words, state, hartState.stopped, hartState.startPending) !== hartState.stopped)
       return false;
     Atomics.notify(this.#words, state);
@@ -44,8 +45,12 @@ export class HartControl {
   }
 
   /** What a hart found in `startPending` must begin with. */
-  begin(hart: number): { pc: number; opaque: number } {
-    return { pc: this.#get(hart, word.startLow), opaque: this.#get(hart, word.opaqueLow) };
+  begin(hart: number): { pc: number; opaque: number; firmware: number } {
+    return {
+      pc: this.#get(hart, word.start),
+      opaque: this.#get(hart, word.opaque),
+      firmware: this.#get(hart, word.firmware),
+    };
   }
 
   /** Wakes a stopped hart's thread, to look whether the machine stops. */

@@ -13,6 +13,8 @@ export interface HartThread {
   readonly buffer: SharedArrayBuffer;
   readonly layout: Layout;
   readonly mmio: Mmio;
+  /** The mode a hart begins in: S, or M where firmware is. */
+  readonly privilege: 1 | 3;
 }
 
 /** Instructions between two looks at the world; interrupts come in between by `attention`. */
@@ -20,9 +22,10 @@ const sliceInstructions = 1_000_000;
 /** The longest sleep: a lost wake-up would cost this much and no more. */
 const maxSleepMs = 1000;
 const ticksPerMs = timebaseHertz / 1000;
+const a2 = 12;
 
 /** Runs a hart until the machine stops (control.stop). */
-export function runHart({ hart, index, buffer, layout, mmio }: HartThread): void {
+export function runHart({ hart, index, buffer, layout, mmio, privilege }: HartThread): void {
   const words = new Int32Array(buffer);
   const harts = new HartControl(buffer, layout);
   const world: SbiWorld = {
@@ -34,7 +37,7 @@ export function runHart({ hart, index, buffer, layout, mmio }: HartThread): void
     ram: ramReader(buffer, layout),
   };
   while (!harts.stopping) {
-    if (!entered(hart, harts, index)) continue;
+    if (!entered(hart, harts, index, privilege)) continue;
     const leave = hart.run(sliceInstructions);
     if (leave === 'sbi') answerCall(world);
     else if (leave === 'wfi') {
@@ -47,12 +50,13 @@ export function runHart({ hart, index, buffer, layout, mmio }: HartThread): void
 }
 
 /** Whether the hart is started; a stopped one sleeps a while, one that is asked to start begins. */
-function entered(hart: Hart, harts: HartControl, index: number): boolean {
+function entered(hart: Hart, harts: HartControl, index: number, privilege: 1 | 3): boolean {
   const state = harts.state(index);
   if (state === hartState.started) return true;
   if (state === hartState.startPending) {
-    const { pc, opaque } = harts.begin(index);
-    hart.reset(pc, 1, index, opaque);
+    const { pc, opaque, firmware } = harts.begin(index);
+    hart.reset(pc, privilege, index, opaque);
+    hart.setX(a2, BigInt(firmware));
     harts.setState(index, hartState.started);
     return true;
   }

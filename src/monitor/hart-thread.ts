@@ -1,5 +1,6 @@
 // What a hart's thread is told at its start, and its whole life. The thread itself (a worker of Node, or of a page) is the
 // caller's: it gets a HartStart as a message and calls `runHartThread`.
+import { clint } from '../devices/address-map.ts';
 import { HartPort } from '../devices/hart-port.ts';
 import { layout } from '../memory/layout.ts';
 import { createHart, type HartOptions } from '../vcpu/hart.ts';
@@ -27,6 +28,7 @@ export function runHartThread(start: HartStart, nowMs: () => number): void {
   const map = layout(start.harts, start.ramBytes);
   const mmio = new HartPort(buffer, map, index);
   const ticksPerMs = timebaseHertz / 1000;
+  const withFirmware = start.supervisorCalls === 'firmware';
   const hart = createHart({
     memory,
     layout: map,
@@ -35,6 +37,7 @@ export function runHartThread(start: HartStart, nowMs: () => number): void {
     clock: () => Math.floor((nowMs() - start.startedAtMs) * ticksPerMs),
     supervisorCalls: start.supervisorCalls,
     engine: start.engine,
+    ...(withFirmware && { clintStart: clint.start }),
   });
-  runHart({ hart, index, buffer, layout: map, mmio });
+  runHart({ hart, index, buffer, layout: map, mmio, privilege: withFirmware ? 3 : 1 });
 }

@@ -13,17 +13,23 @@ export interface Placement {
 }
 
 const magic2 = 0x0543_5352; // 'RSC\x05' at offset 56
-const headerBytes = 64;
+export const headerBytes = 64;
 const treeAlign = 8;
 /** The kernel takes whole mappings of 2 MiB for itself, up to the end of the last one. */
 const initrdAlign = 0x20_0000;
 const gzipMagic = 0x8b1f;
 
+/** What of a kernel decides its place: the first 64 bytes, and how many bytes it has. */
+export interface KernelFile {
+  readonly head: Uint8Array;
+  readonly bytes: number;
+}
+
 /** Chooses addresses for a raw `Image`, `initrdBytes` bytes of initial RAM disk and `treeBytes` of tree. Throws BadKernel. */
-export function place(kernel: Uint8Array, initrdBytes: number, treeBytes: number, ramBytes: number): Placement {
-  const { textOffset, imageBytes } = parseHeader(kernel);
+export function place(kernel: KernelFile, initrdBytes: number, treeBytes: number, ramBytes: number): Placement {
+  const { textOffset, imageBytes } = parseHeader(kernel.head);
   const start = ramStart + textOffset;
-  const initrd = align(start + Math.max(imageBytes, kernel.length), initrdAlign);
+  const initrd = align(start + Math.max(imageBytes, kernel.bytes), initrdAlign);
   const tree = align(initrd + initrdBytes, treeAlign);
   const end = tree + treeBytes;
   if (end > ramStart + ramBytes) {

@@ -16,6 +16,7 @@ import { control, type Layout, layout, wasmPageBytes } from '../memory/layout.ts
 import { Signals } from '../memory/signals.ts';
 import { machineTree } from './device-tree.ts';
 import { extensions } from './extensions.ts';
+import { placeFirmware, treeGrowthBytes } from './firmware-image.ts';
 import { encodeTree } from './flattened-tree.ts';
 import { HartControl, hartState } from './hart-control.ts';
 import type { HartStart } from './hart-thread.ts';
@@ -28,6 +29,8 @@ export interface MachineOptions {
   /** A raw `Image` for S mode. */
   readonly kernel: Uint8Array;
   readonly initrd?: Uint8Array;
+  /** Firmware for M mode that starts the kernel and answers its calls (OpenSBI's fw_dynamic); without it the monitor does. */
+  readonly firmware?: Uint8Array;
   readonly commandLine: string;
   /** Devices of virtio over MMIO; the first has slot 0, and so on. */
   readonly virtio: readonly VirtioDevice[];
@@ -106,7 +109,7 @@ export class Machine {
           ramBytes: this.#options.ramBytes,
           index,
           engine: this.#options.engine,
-          supervisorCalls: 'monitor',
+          supervisorCalls: this.#options.firmware ? 'firmware' : 'monitor',
           startedAtMs,
         })
         .catch((error: unknown) => this.stop({ by: 'fault', error })),
@@ -141,7 +144,7 @@ export class Machine {
 
   /** Kernel, initial RAM disk and device tree into RAM; hart 0 will start at the kernel, the others wait for it. */
   #load(): void {
-    const { harts, ramBytes, kernel, initrd, commandLine, virtio, random } = this.#options;
+    const { harts, ramBytes, kernel, initrd, firmware, commandLine, virtio, random } = this.#options;
     const initrdBytes = initrd?.length ?? 0;
     const seed = random(32);
     const tree = (start: number): Uint8Array =>
@@ -153,17 +156,26 @@ export class Machine {
           extensions,
           virtioSlots: virtio.map((_, slot) => slot),
           seed,
-          firmware: false,
+          firmware: firmware !== undefined,
           ...(initrdBytes > 0 && { initrd: { start, end: start + initrdBytes } }),
         }),
       );
     // The tree's size does not depend on where the initial RAM disk lies.
-    const where = place(kernel, initrdBytes, tree(0).length, ramBytes);
+    const file = { head: kernel, bytes: kernel.length };
+    const where = place(file, initrdBytes, tree(0).length + (firmware ? treeGrowthBytes : 0), ramBytes);
     this.guest.set(where.kernel, kernel);
     if (initrd) this.guest.set(where.initrd, initrd);
     this.guest.set(where.tree, tree(where.initrd));
     const control = new HartControl(this.memory.buffer, this.layout);
     for (let hart = 0; hart < harts; hart++) control.setState(hart, hartState.stopped);
-    control.start(0, BigInt(where.kernel), BigInt(where.tree));
+    if (firmware === undefined) {
+      control.start(0, BigInt(where.kernel), BigInt(where.tree));
+      return;
+    }
+    // Firmware starts on all harts at once and chooses among them; it tells the kernel of the rest.
+    const { start, note, noteBytes } = placeFirmware(firmware, where.kernel);
+    this.guest.set(start, firmware);
+    this.guest.set(note, noteBytes);
+    for (let hart = 0; hart < harts; hart++) control.start(hart, BigInt(start), BigInt(where.tree), BigInt(note));
   }
 }

@@ -52,6 +52,7 @@ export function settingsOf(machine: Machine, paths: MachinePaths): ProcessSettin
     ...(paths.initramfs !== undefined && { initrd: inside.initramfs }),
     commandLine: [
       commandLine,
+      ...namesOfHost(machine.name),
       // The file system that was copied is smaller than the disk.
       config.diskBytes > configuredDiskBytes ? 'holm.grow' : '',
       config.commandLine,
@@ -146,6 +147,12 @@ export function confinementOf(machine: Machine, paths: MachinePaths): ContainerC
     runtime: '',
     annotations: {},
   };
+}
+
+/** The kernel's word for the name of the host, and systemd's; what a name may have and a host's may not is a hyphen there. */
+function namesOfHost(name: string): string[] {
+  const host = name.replace(/[^a-zA-Z0-9]+/g, '-').replace(/-$/, '');
+  return [`hostname=${host}`, `systemd.hostname=${host}`];
 }
 
 /** The files of the host that are the disks of a machine's process. */

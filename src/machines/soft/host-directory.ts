@@ -33,6 +33,7 @@ import {
 
 const O_PATH = 0o10000000;
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NOCTTY, O_NONBLOCK } = fs.constants;
+const setUserId = 0o4000;
 const setGroupId = 0o2000;
 
 export interface SharedDirectoryOptions {
@@ -97,7 +98,7 @@ export class SharedDirectory implements HostDirectory {
       const isLink = node.kind === 'link';
       const path = isLink ? this.#pathOfLink(node as Node, place) : selfPath(node as Node);
       if (uid !== undefined || gid !== undefined) this.#changeOwner(path, node as Node, uid, gid);
-      if (mode !== undefined && !isLink) fs.chmodSync(path, mode);
+      if (mode !== undefined && !isLink) fs.chmodSync(path, this.#allowed(mode, node.kind));
       if (size !== undefined) {
         if (node.kind !== 'file') throw new FsError(errno.EINVAL);
         fs.truncateSync(path, size);
@@ -134,10 +135,11 @@ export class SharedDirectory implements HostDirectory {
   createFile(
     place: Place,
     flags: number,
-    mode: number,
+    asked: number,
     owner: Owner,
   ): { readonly found: Found; readonly file: HostFile } {
     this.#mustWrite();
+    const mode = this.#allowed(asked, 'file');
     return attempt(() => {
       const path = pathOf(place);
       const fd = fs.openSync(path, flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, mode);
@@ -154,6 +156,15 @@ export class SharedDirectory implements HostDirectory {
     });
   }
 
+  /**
+   * The permission bits that the guest may give. Where owners are not its own, a set-user-id file would be this process' own
+   * on the host: nobody else's to make.
+   */
+  #allowed(mode: number, kind: HostNode['kind']): number {
+    if (!this.#mapped) return mode;
+    return mode & ~(kind === 'directory' ? setUserId : setUserId | setGroupId);
+  }
+
   createDirectory(place: Place, mode: number, owner: Owner): Found {
     this.#mustWrite();
     return attempt(() => {
@@ -163,7 +174,7 @@ export class SharedDirectory implements HostDirectory {
       const path = selfPath(node as Node);
       this.#own(place, owner, (uid, gid) => fs.chownSync(path, uid, gid));
       const inherited = Number(fs.fstatSync((node as Node).fd).mode) & setGroupId;
-      fs.chmodSync(path, mode | inherited);
+      fs.chmodSync(path, this.#allowed(mode | inherited, 'directory'));
       return { node, attributes: this.attributes(node) };
     });
   }

@@ -7,11 +7,24 @@ import { promisify } from 'node:util';
 export const ramBytes: number = 64 * 2 ** 20;
 export const timeoutMs = 300_000;
 
-export async function runInQemu(image: Uint8Array, path: string): Promise<string> {
+/** More than one hart makes QEMU use its atomic operations: alone it does a load, then a store, with the load's faults. */
+export async function runInQemu(image: Uint8Array, path: string, harts = 1): Promise<string> {
   await writeFile(path, image);
   const { stdout } = await promisify(execFile)(
     'qemu-system-riscv64',
-    ['-machine', 'virt', '-cpu', 'rv64', '-m', `${ramBytes / 2 ** 20}`, '-nographic', '-bios', path],
+    [
+      '-machine',
+      'virt',
+      '-cpu',
+      'rv64',
+      '-m',
+      `${ramBytes / 2 ** 20}`,
+      '-smp',
+      `${harts}`,
+      '-nographic',
+      '-bios',
+      path,
+    ],
     { timeout: timeoutMs, maxBuffer: 64 * 2 ** 20 },
   );
   return stdout.replaceAll('\r', '');
