@@ -1,17 +1,23 @@
-// Joins each program and all that it imports into one script, build/holm.cjs and build/holmd.cjs: one file loads in a third of
-// the time of a hundred and fifty, and needs no types stripped. bin/holm and bin/holmd run these where they are there.
+// Joins each program and all that it imports into one script, build/NAME.cjs: one file loads in a third of
+// the time of a hundred and fifty, and needs no types stripped. bin/holm and bin/holmd run
+// theirs where it is there, machines run theirs always.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
+import { buildPage } from './build-page.ts';
 
 const root = join(import.meta.dirname, '..');
 
-const programs = { holm: 'src/cli/main.ts', holmd: 'src/daemon.ts' } as const;
+const programs = {
+  holm: 'src/cli/main.ts',
+  holmd: 'src/daemon.ts',
+  'holm-machine': 'src/machine-process.ts',
+} as const;
 
-/** Builds both; gives their paths. */
+/** Builds all, and the page in which a machine runs; gives their paths. */
 export async function buildPrograms(): Promise<string[]> {
   mkdirSync(join(root, 'build'), { recursive: true });
-  return await Promise.all(
+  const built = await Promise.all(
     Object.entries(programs).map(async ([name, entry]) => {
       const outfile = join(root, 'build', `${name}.cjs`);
       await build({
@@ -29,6 +35,7 @@ export async function buildPrograms(): Promise<string[]> {
       return outfile;
     }),
   );
+  return [...built, await buildPage()];
 }
 
 if (import.meta.main) for (const path of await buildPrograms()) console.log(path);

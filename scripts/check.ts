@@ -36,6 +36,7 @@ const parts: readonly Part[] = [
     explain: explainTests,
   },
   { name: 'types', argv: [join(bin, 'tsc'), '-p', '.', '--pretty', 'false'] },
+  { name: 'types, page', argv: [join(bin, 'tsc'), '-p', 'src/console/page', '--pretty', 'false'] },
   { name: 'style', argv: [join(bin, 'biome'), 'ci', '--colors=off', '--max-diagnostics=50'] },
   { name: 'unused code', argv: [process.execPath, join(bin, 'knip'), '--no-progress'] },
   ...compilers().map((compiler) => ({

@@ -46,6 +46,7 @@ export async function create(invocation: Invocation): Promise<number> {
 
 /** Makes a machine and starts it; in the foreground with its console. */
 export async function run(invocation: Invocation): Promise<number> {
+  if (!invocation.flags.bool('detach')) checkTerminal(true, true);
   const id = await make(invocation);
   if (invocation.flags.bool('detach')) {
     await invocation.client.json('POST', `${pathOf(id)}/start`);
@@ -147,6 +148,7 @@ async function follow(
   begin: (() => Promise<unknown>) | undefined,
 ): Promise<number> {
   checkTerminal(true, true);
+  process.stderr.write(`Console of the machine; ${flags.text('detach-keys') || 'ctrl-p ctrl-q'} leaves it\n`);
   const condition = begin === undefined ? 'not-running' : 'next-exit';
   const attached = await attachContainer(client, container, {
     stdin: true,
