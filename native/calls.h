@@ -67,4 +67,5 @@
     OWN(open_terminal, "sii", STAGE) \
     OWN(hold, "i", STAGE) \
     OWN(unpack, "iiii", CHILD) \
-    OWN(pack, "isii", CHILD)
+    OWN(pack, "isii", CHILD) \
+    OWN(hand_over, "", STAGE)

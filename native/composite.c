@@ -236,6 +236,11 @@ long own_await_guard(struct call *call) {
     return await_guard();
 }
 
+long own_hand_over(struct call *call) {
+    (void)call;
+    return hand_over();
+}
+
 long own_hold(struct call *call) {
     return hold((int)call->value[0]);
 }

@@ -4,12 +4,13 @@
 #include "calls.h"
 #include <string.h>
 
+#define NUMBER(name, ...) CALL_##name,
 #define LETTERS(name, letters, ...) letters,
 #define ANYWHERE_ROW(name, letters) ANYWHERE,
 #define PLACE_ROW(name, letters, place) place,
 static const char *const letters_of[] = {CALLS(LETTERS, LETTERS)};
 static const u8 place_of[] = {CALLS(ANYWHERE_ROW, PLACE_ROW)};
-enum { CALL_COUNT = sizeof place_of };
+enum { CALLS(NUMBER, NUMBER) CALL_COUNT };
 
 static u8 *take(struct cursor *c, size_t size) {
     static u8 zeros[8];
@@ -131,10 +132,12 @@ void decode_step(struct cursor *c, struct step *step) {
 bool decode_program(struct cursor *c, enum place place, struct program *program) {
     struct step step;
     program->count = read_u16(c);
+    program->hands_over = false;
     if (read_u16(c) != 0) c->bad = true;
     program->steps = *c;
     for (u32 i = 0; i < program->count && !c->bad; i++) {
         decode_step(c, &step);
+        if (step.call == CALL_hand_over) program->hands_over = true;
         u8 skip = step.skip_on_failure > step.skip_on_success ? step.skip_on_failure : step.skip_on_success;
         if (c->bad || place_of[step.call] > place || i + 1 + skip > program->count) c->bad = true;
     }

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { AWAIT_MS = 10000, LINGER_MS = 50, IDLE_MS = 500, MOST_EXIT_FILE = 4096, MOST_EXIT_FILES = 64 };
+enum { AWAIT_MS = 10000, LINGER_MS = 50, IDLE_MS = 500, MOST_EXIT_FILE = 4096, MOST_EXIT_FILES = 64, MOST_TOLD = 8 << 10 };
 enum { POLL_GUEST, POLL_LISTENER, POLL_STDOUT, POLL_STDERR, POLL_INPUT, POLL_CLIENTS };
 
 struct guest *guest;
@@ -128,7 +128,8 @@ static void serve_ready_clients(int timeout) {
 // A daemon that does not take its messages for long must not believe that the guest runs: it loses the connection.
 static void tell_daemon(u8 *text, size_t length) {
     int self = getpid();
-    struct iovec parts[3] = {{0}, {&self, sizeof self}, {text, length}};
+    // In one piece, or the next frame of another would stand in the middle of one whose guard was killed.
+    struct iovec parts[3] = {{0}, {&self, sizeof self}, {text, length <= MOST_TOLD ? length : 0}};
     if (!send_frame(guest->connection, guest->tag, END, parts, 3) && errno == EAGAIN)
         shutdown(guest->connection, SHUT_RDWR);
 }

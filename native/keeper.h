@@ -27,12 +27,15 @@ struct call { struct argument *argument; long value[ARGUMENTS]; u32 step; };
 void put_output(u32 step, const void *bytes, size_t length);
 extern u32 current_tag;
 
-// start.c and guard.c
+// start.c
 void become_guard(int connection, const struct frame *frame, struct start *start, u8 *payload);
+
+// stage.c
 long await_guard(void);
 long prepare_exec(void);
 long open_terminal(const char *ptmx, u16 rows, u16 columns);
 long hold(int fd);
+long hand_over(void);
 
 int spawner(const char *path);
 int init(char **command);

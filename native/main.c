@@ -1,6 +1,6 @@
 // The keeper: carries out programs that holmd computes, and keeps each guest company until it ends. See docs/keeper.md.
 // A spawner (spawner.c) forks, for each guest, a guard (start.c, guard.c), which clones the guest's first process, the
-// stage.
+// stage (stage.c).
 #include "keeper.h"
 #include <errno.h>
 #include <fcntl.h>

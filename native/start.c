@@ -1,7 +1,7 @@
 // The birth of a guest: the guard's program "before", its pipes and socket, the clone of the stage, the guard's program
 // "after", the stage's program up to execve, and the answer. The two talk over a close-on-exec socket pair: the end of
 // file on it is the success.
-#include "keeper.h"
+#include "stage.h"
 #include "guard.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -20,113 +20,16 @@
 #ifndef CLONE_INTO_CGROUP
 #define CLONE_INTO_CGROUP 0x200000000ULL
 #endif
-#ifndef CLOSE_RANGE_CLOEXEC
-#define CLOSE_RANGE_CLOEXEC 4
-#endif
 #ifndef TIOCGPTPEER
 #define TIOCGPTPEER _IO('T', 0x41)
 #endif
 enum { OUTPUT_PIPE = 256 << 10 };
-enum stage_news { FAILED, READY, TERMINAL_OPENED, PREPARED, HOLD };
-struct stage_message { u32 news, step; int error; };
 struct clone_parameters {
     u64 flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
 };
 
-static const int ignored[] = {SIGPIPE, SIGHUP, SIGINT, SIGTERM, SIGQUIT};
-static int guard_end = -1, stage_end = -1; // of the socket pair
-static struct start *current;
-static bool awaited, prepared, prepares;
-
-static void handle_signals(void (*handler)(int)) {
-    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], handler);
-}
-
-// In the stage.
-
-static bool tell_guard(enum stage_news news, u32 step, int error) {
-    struct stage_message message = {news, step, error};
-    return write(stage_end, &message, sizeof message) == sizeof message;
-}
-
-long await_guard(void) {
-    u8 go;
-    if (stage_end < 0 || awaited) return 0;
-    awaited = recv(stage_end, &go, 1, 0) == 1;
-    return awaited ? 0 : -ECANCELED;
-}
-
-// The last that the stage does for the guard. From here on its life is its own, so it does not die with the guard.
-long prepare_exec(void) {
-    if (stage_end < 0 || prepared) return 0;
-    long result = await_guard();
-    if (result < 0) return result;
-    prctl(PR_SET_PDEATHSIG, 0);
-    prepared = tell_guard(READY, 0, 0);
-    return prepared ? 0 : -ECANCELED;
-}
-
-static bool send_descriptor(enum stage_news news, int fd) {
-    struct stage_message message = {.news = news};
-    union { struct cmsghdr head; char bytes[CMSG_SPACE(sizeof fd)]; } control = {0};
-    struct iovec part = {&message, sizeof message};
-    struct msghdr letter = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-    control.head = (struct cmsghdr){
-        .cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
-    memcpy(CMSG_DATA(&control.head), &fd, sizeof fd);
-    return sendmsg(stage_end, &letter, 0) >= 0;
-}
-
-long hold(int fd) {
-    return send_descriptor(HOLD, fd) ? 0 : -errno;
-}
-
-long open_terminal(const char *ptmx, u16 rows, u16 columns) {
-    struct winsize size = {.ws_row = rows ? rows : current->rows, .ws_col = columns ? columns : current->columns};
-    int locked = 0, master = open(ptmx ? ptmx : "", O_RDWR | O_NOCTTY | O_CLOEXEC);
-    if (master < 0) return -errno;
-    if (ioctl(master, TIOCSPTLCK, &locked) < 0 || ioctl(master, TIOCSWINSZ, &size) < 0) return -errno;
-    int peer = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
-    if (peer < 0 || !send_descriptor(TERMINAL_OPENED, master)) return -errno;
-    close(master);
-    if (ioctl(peer, TIOCSCTTY, 0) < 0) return -errno;
-    for (int fd = 0; fd < 3; fd++)
-        if (dup2(peer, fd) < 0) return -errno;
-    return peer;
-}
-
-// A prepared stage has done what it could without knowing its guest; the rest comes in one message.
-static struct failure await_rest(void) {
-    struct program rest;
-    u8 first;
-    if (await_guard() < 0 || !tell_guard(PREPARED, 0, 0)) return (struct failure){ECANCELED, IN_STAGE, 0};
-    ssize_t size = recv(stage_end, &first, 1, MSG_PEEK | MSG_TRUNC);
-    u8 *bytes = size > 0 ? mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : MAP_FAILED;
-    if (bytes == MAP_FAILED || recv(stage_end, bytes, (size_t)size, 0) != size) return (struct failure){ECANCELED, IN_STAGE, 0};
-    struct cursor cursor = {bytes, bytes + size, false};
-    if (!decode_program(&cursor, STAGE, &rest)) return (struct failure){EBADMSG, IN_STAGE, 0};
-    return run_program(&rest, IN_STAGE, 0);
-}
-
-static _Noreturn void live_as_stage(struct start *start, int standard[3]) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    setsid(); // in no group with its guard: the guest's kill(0) must not reach that
-    handle_signals(SIG_DFL);
-    close(guard_end);
-    for (int fd = 0; fd < 3; fd++)
-        if (standard[fd] >= 0) dup2(standard[fd], fd);
-    int high = fcntl(stage_end, F_DUPFD_CLOEXEC, 100); // out of the way of the program's dup3
-    if (high >= 0) stage_end = high;
-    syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
-    if (chdir("/") < 0) _exit(125);
-    struct failure failure = run_program(&start->stage, IN_STAGE, 0);
-    if (!failure.error && prepares) failure = await_rest();
-    tell_guard(FAILED, failure.step, failure.error ? failure.error : ENOEXEC);
-    _exit(125);
-}
-
-// In the guard.
+static int guard_end = -1; // of the socket pair
+static bool prepares;
 
 static bool make_pipe(int *ours, int *theirs, bool ours_reads) {
     int ends[2];
@@ -144,22 +47,9 @@ static bool make_pipes(struct start *start, struct guest *guest, int standard[3]
     return make_pipe(&guest->output[0], &standard[1], true) && make_pipe(&guest->output[1], &standard[2], true);
 }
 
-// In the keeper's own numbers, whatever pid namespace the caller will give its children.
-static int pid_of(int pidfd) {
-    char path[64], text[512] = {0};
-    *put_decimal(put_text(path, "/proc/self/fdinfo/"), pidfd) = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC), pid = 0;
-    if (fd < 0 || read(fd, text, sizeof text - 1) <= 0) return -1;
-    close(fd);
-    const char *at = strstr(text, "\nPid:");
-    for (at = at ? at + 5 : ""; *at == ' ' || *at == '\t'; at++) {}
-    for (; *at >= '0' && *at <= '9'; at++) pid = pid * 10 + *at - '0';
-    return pid > 0 ? pid : -1;
-}
-
 // A stage in another guest's user namespace is cloned by a child that has entered it, so that the namespaces made with it
 // belong to that one. It is the guard's child all the same.
-static int clone_inside(struct start *start, struct clone_parameters *p, struct guest *guest, int standard[3]) {
+static int clone_inside(struct start *start, struct clone_parameters *p, struct guest *guest, int standard[3], int ends[2]) {
     int news[2], answer[2] = {-1, EIO}; // the stage's pid, errno
     if (pipe2(news, O_CLOEXEC) < 0) return -1;
     int helper = fork();
@@ -168,9 +58,9 @@ static int clone_inside(struct start *start, struct clone_parameters *p, struct 
         p->exit_signal = 0; // the helper's own
         bool inside = syscall(SYS_setns, registers[start->user_register], CLONE_NEWUSER) == 0;
         int pid = inside ? (int)syscall(SYS_clone3, p, sizeof *p) : -1;
-        if (pid == 0) live_as_stage(start, standard);
+        if (pid == 0) live_as_stage(start, standard, ends, prepares);
         answer[1] = errno;
-        if (pid > 0) answer[0] = pid_of(guest->pidfd);
+        answer[0] = pid;
         write_all(news[1], answer, sizeof answer);
         _exit(0);
     }
@@ -186,16 +76,16 @@ static int clone_inside(struct start *start, struct clone_parameters *p, struct 
     return answer[0];
 }
 
-static int clone_stage(struct start *start, struct guest *guest, int standard[3]) {
+static int clone_stage(struct start *start, struct guest *guest, int standard[3], int ends[2]) {
     struct clone_parameters p = {
         .flags = start->clone_flags | CLONE_PIDFD, .pidfd = (u64)(uintptr_t)&guest->pidfd, .exit_signal = SIGCHLD};
     if (start->cgroup_register >= 0 && registers[start->cgroup_register] >= 0) {
         p.flags |= CLONE_INTO_CGROUP;
         p.cgroup = (u64)registers[start->cgroup_register];
     }
-    if (start->user_register >= 0) return clone_inside(start, &p, guest, standard);
+    if (start->user_register >= 0) return clone_inside(start, &p, guest, standard, ends);
     int pid = (int)syscall(SYS_clone3, &p, sizeof p);
-    if (pid == 0) live_as_stage(start, standard);
+    if (pid == 0) live_as_stage(start, standard, ends, prepares);
     return pid;
 }
 
@@ -205,20 +95,18 @@ static struct failure clone_failure(u32 step) {
 
 // Steps of this phase are counted in the order that docs/keeper.md gives.
 static struct failure bear(struct start *start, struct guest *guest) {
-    int standard[3] = {-1, -1, -1}, pair[2];
+    int standard[3] = {-1, -1, -1}, ends[2];
     if (chdir(start->directory) < 0) return clone_failure(0);
     unlink("exit"); // of an earlier life
     if ((guest->listener = listen_at("guard.sock")) < 0) return clone_failure(1);
     if (!open_log(start)) return clone_failure(2);
     if (!make_pipes(start, guest, standard)) return clone_failure(3);
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) return clone_failure(3);
-    guard_end = pair[0];
-    stage_end = pair[1];
-    current = start;
-    guest->pid = clone_stage(start, guest, standard);
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) return clone_failure(3);
+    guard_end = ends[0];
+    if (start->stage.hands_over) setsockopt(guard_end, SOL_SOCKET, SO_PASSCRED, &(int){1}, sizeof(int));
+    guest->pid = clone_stage(start, guest, standard, ends);
     if (guest->pid < 0) return clone_failure(4);
-    close(stage_end);
-    stage_end = -1;
+    close(ends[1]);
     for (int fd = 0; fd < 3; fd++)
         if (standard[fd] >= 0) close(standard[fd]);
     registers[31] = guest->pid;
@@ -229,9 +117,33 @@ static struct failure bear(struct start *start, struct guest *guest) {
     return run_program(&start->after, AFTER, 1 << 16);
 }
 
-static void take_descriptor(struct msghdr *letter, int *fd) {
+static bool find_control(struct msghdr *letter, int type, void *to, size_t size) {
     struct cmsghdr *head = CMSG_FIRSTHDR(letter);
-    if (head && head->cmsg_type == SCM_RIGHTS && *fd < 0) memcpy(fd, CMSG_DATA(head), sizeof(int));
+    while (head && head->cmsg_type != type) head = CMSG_NXTHDR(letter, head);
+    if (head) memcpy(to, CMSG_DATA(head), size);
+    return head != NULL;
+}
+
+static void take_descriptor(struct msghdr *letter, int *fd) {
+    int given = -1;
+    if (!find_control(letter, SCM_RIGHTS, &given, sizeof given)) return;
+    if (*fd < 0) *fd = given;
+    else close(given);
+}
+
+// Who is ready is the guest: the stage, or the child that it has handed over to, the guard's as well. The kernel tells its
+// number; nobody else's child is taken for it.
+static void take_successor(struct msghdr *letter, struct guest *guest) {
+    struct ucred sender;
+    siginfo_t info;
+    if (!find_control(letter, SCM_CREDENTIALS, &sender, sizeof sender) || sender.pid == guest->pid) return;
+    if (waitid(P_PID, (id_t)sender.pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0) return;
+    int pidfd = (int)syscall(SYS_pidfd_open, sender.pid, 0);
+    if (pidfd < 0) return;
+    while (waitid(P_PIDFD, (id_t)guest->pidfd, &info, WEXITED) < 0 && errno == EINTR) {}
+    close(guest->pidfd);
+    guest->pid = sender.pid;
+    guest->pidfd = pidfd;
 }
 
 static void take_terminal(struct guest *guest) {
@@ -246,7 +158,7 @@ static struct failure await_stage(struct guest *guest, int flags) {
     bool ready = false;
     for (;;) {
         struct stage_message message;
-        union { struct cmsghdr head; char bytes[CMSG_SPACE(sizeof(int))]; } control;
+        union { struct cmsghdr head; char bytes[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int))]; } control;
         struct iovec part = {&message, sizeof message};
         struct msghdr letter = {
             .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
@@ -255,7 +167,10 @@ static struct failure await_stage(struct guest *guest, int flags) {
         if (got != sizeof message) return (struct failure){ready ? 0 : ECHILD, IN_STAGE, 0};
         if (message.news == FAILED) return (struct failure){message.error, IN_STAGE, message.step};
         if (message.news == PREPARED) return (struct failure){0, IN_STAGE, 0};
-        if (message.news == READY) ready = true;
+        if (message.news == READY) {
+            ready = true;
+            take_successor(&letter, guest);
+        }
         if (message.news == HOLD) take_descriptor(&letter, &guest->held);
         if (message.news == TERMINAL_OPENED && guest->output[0] < 0) {
             take_descriptor(&letter, &guest->output[0]);
@@ -354,6 +269,7 @@ void become_guard(int connection, const struct frame *given_frame, struct start 
     struct frame frame = *given_frame;
     start = *given;
     prepares = frame.kind == PREPARE;
+    prctl(PR_SET_DUMPABLE, 0); // and of all children up to their execve: no guest's root may look into them (CVE-2016-9962)
     setsid();
     dup2(0, 2);
     handle_signals(SIG_IGN);

@@ -37,7 +37,7 @@ struct step {
     struct argument argument[ARGUMENTS];
 };
 
-struct program { u16 count; struct cursor steps; };
+struct program { u16 count; bool hands_over; struct cursor steps; };
 
 enum start_flag { TERMINAL = 1, STDIN_OPEN = 2, STDIN_ONCE = 4, WRITE_LOG = 8 };
 

@@ -163,12 +163,12 @@ function parseCgroupNamespace(host: Fields, context: CreateContext): NamespaceMo
 }
 
 function parseHealthcheck(from: Fields): Healthcheck {
-  const nanos = (name: string): number => from.integer(name);
+  const nanos = (name: string): number => from.nanoseconds(name);
   const interval = nanos('Interval');
   const timeout = nanos('Timeout');
   const startPeriod = nanos('StartPeriod');
   const startInterval = nanos('StartInterval');
-  const retries = nanos('Retries');
+  const retries = from.integer('Retries');
   for (const [name, value] of [
     ['Interval', interval],
     ['Timeout', timeout],

@@ -57,6 +57,16 @@ export class Fields {
     const value = this.raw(name);
     if (value === undefined) return undefined;
     if (typeof value !== 'number' || !Number.isInteger(value)) throw wrong(this.#place(name), 'a whole number', value);
+    if (!Number.isSafeInteger(value)) throw tooLarge(this.#place(name), value);
+    return value;
+  }
+
+  /** Nanoseconds in 64 bits; beyond 104 days they are no longer exact. Zero when absent. */
+  nanoseconds(name: string): number {
+    const value = this.raw(name) ?? 0;
+    if (typeof value !== 'number' || !Number.isInteger(value)) throw wrong(this.#place(name), 'a whole number', value);
+    // 2^63 - 1 itself is read as 2^63.
+    if (Math.abs(value) > 2 ** 63) throw tooLarge(this.#place(name), value);
     return value;
   }
 
@@ -112,6 +122,10 @@ export class Fields {
     if (!Array.isArray(value)) throw wrong(this.#place(name), 'a list', value);
     return value.map((item, at) => new Fields(item, `${this.#place(name)}[${at}]`));
   }
+}
+
+function tooLarge(place: string, value: number): HolmError {
+  return new HolmError('invalid', `invalid JSON: ${place} is out of range: ${value}`);
 }
 
 function wrong(place: string, wanted: string, value: unknown): HolmError {

@@ -42,14 +42,14 @@ export function mountsOf(
 
 function systemMounts(container: Container, namespaces: Namespaces): Mount[] {
   const { privileged, shmBytes } = container.config;
-  const { ipc } = namespaces;
+  const { ipc, pid } = namespaces;
   const shared = ipc === 'host';
   const terminalGroup = 5;
   const isGroupMapped =
     container.idMapping === undefined || outsideOf(container.idMapping.gids, terminalGroup) !== undefined;
   const hasShm = container.config.namespaces.ipc.from !== 'none';
   return [
-    filesystem('proc', '/proc', noExecution, undefined, 'processes as the inside sees them'),
+    processes(pid),
     filesystem('tmpfs', '/dev', MS_NOSUID | MS_STRICTATIME, 'mode=755,size=65536k', 'devices of its own'),
     filesystem(
       'devpts',
@@ -75,6 +75,14 @@ function systemMounts(container: Container, namespaces: Namespaces): Mount[] {
           ...(hasShm ? [sharedMemory(ipc, shmBytes)] : []),
         ]),
   ].filter((mount) => exists(mount));
+}
+
+/** A procfs shows the processes of the one who mounts it, and the stage does not enter another's pid namespace before its end. */
+function processes(pid: NamespaceSource): Mount {
+  const path = '/proc';
+  if (typeof pid === 'object')
+    return { kind: 'peer', pid: pid.pid, source: path, target: path, why: 'the processes of both' };
+  return filesystem('proc', path, noExecution, undefined, 'processes as the inside sees them');
 }
 
 /** POSIX shared memory goes with the ipc namespace. */

@@ -1,11 +1,12 @@
 // From a container's record to what its run needs of the kernel (GuestSpec): docker's defaults, with what was asked upon them.
+import { readFileSync } from 'node:fs';
 import { dirname, normalize } from 'node:path/posix';
 import { HolmError } from '../base/error.ts';
 import type { Hierarchies } from '../cgroups/hierarchy.ts';
 import type { Program } from '../kernel/steps.ts';
 import type { Overlay } from '../mounts/overlay.ts';
 import { type IdMapping, outsideOf } from '../namespaces/id-maps.ts';
-import type { NamespaceSource, Namespaces } from '../namespaces/namespaces.ts';
+import type { NamespaceSource, Namespaces, Peer } from '../namespaces/namespaces.ts';
 import type { Identity } from '../rootfs/users.ts';
 import { effectiveCapabilities, processCapabilities, readEveryCapability } from '../security/capabilities.ts';
 import {
@@ -34,7 +35,7 @@ export interface SpecFacts {
   readonly cgroup: { readonly create: Program; readonly join: Program };
   readonly network: { readonly after: Program; readonly stage: Program };
   /** The first process of another container, for joined namespaces; throws if it does not run. */
-  readonly pidOf: (container: string) => number;
+  readonly peerOf: (container: string) => Peer;
   /** Whether another container has clocks of its own. */
   readonly hasOwnTime: (container: string) => boolean;
   readonly availableCapabilities: bigint;
@@ -46,6 +47,7 @@ export interface SpecFacts {
 const modules = readSecurityModules();
 const maskedPaths = defaultMaskedPaths();
 const everyCapability = readEveryCapability();
+const ownOomScore = Number(readFileSync('/proc/self/oom_score_adj', 'latin1'));
 
 export function specOf(container: Container, facts: SpecFacts): GuestSpec {
   const { config, idMapping } = container;
@@ -114,15 +116,18 @@ export function processOf(
     groups: identity.groups,
     ...(terminal ? { terminal: config.terminalSize ?? { rows: 0, columns: 0 } } : {}),
     rlimits: config.rlimits,
-    ...(config.oomScoreAdjust === undefined || config.oomScoreAdjust === 0
-      ? {}
-      : { oomScoreAdjust: config.oomScoreAdjust }),
+    ...oomScoreOf(config.oomScoreAdjust ?? 0),
     noNewPrivileges: security.noNewPrivileges,
     capabilities: processCapabilities(capabilities, identity.uid),
     availableCapabilities,
     seccomp: profile === undefined ? undefined : compileSeccomp(profile, hostSeccompTarget(capabilities)),
     ...(security.appArmorProfile === undefined ? {} : { appArmorProfile: security.appArmorProfile }),
   };
+}
+
+/** Nothing where it is what is inherited: the daemon's own may be lower, as docs/holmd.service has it. */
+function oomScoreOf(score: number): { oomScoreAdjust?: number } {
+  return score === ownOomScore ? {} : { oomScoreAdjust: score };
 }
 
 /** Fails early, as the kernel would say no more than EINVAL. */
@@ -142,15 +147,15 @@ function directoriesOf({ layersDirectory, layers, upper }: Overlay): string[] {
   return [layersDirectory, ...new Set(outside), ...(upper === undefined ? [] : [dirname(upper.directory)])];
 }
 
-function namespacesOf(container: Container, { pidOf, hasOwnTime }: SpecFacts): Namespaces {
+function namespacesOf(container: Container, { peerOf, hasOwnTime }: SpecFacts): Namespaces {
   const { namespaces, network } = container.config;
   const { user, time } = namespaces;
   const source = (mode: NamespaceMode | { from: 'none' }): NamespaceSource => {
-    if (mode.from === 'container') return { pid: pidOf(mode.container) };
+    if (mode.from === 'container') return peerOf(mode.container);
     return mode.from === 'host' ? 'host' : 'new';
   };
-  const sharedUser = user?.from === 'container' ? { pid: pidOf(user.container) } : 'new';
-  const sharedTime = time?.from === 'container' && hasOwnTime(time.container) ? { pid: pidOf(time.container) } : 'host';
+  const sharedUser = user?.from === 'container' ? peerOf(user.container) : 'new';
+  const sharedTime = time?.from === 'container' && hasOwnTime(time.container) ? peerOf(time.container) : 'host';
   return {
     mount: 'new',
     pid: source(namespaces.pid),

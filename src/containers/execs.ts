@@ -9,16 +9,16 @@ import { joinSteps, openSteps } from '../cgroups/group.ts';
 import { groupOfProcess } from '../cgroups/hierarchy.ts';
 import { type Control, type End, openControl, readExit } from '../kernel/guard.ts';
 import { Registers, type Start } from '../kernel/steps.ts';
-import { enterNamespaces, type Namespaces, openNamespaces } from '../namespaces/namespaces.ts';
+import { enterNamespaces, type Namespaces, openNamespaces, type Peer } from '../namespaces/namespaces.ts';
 import { becomeRootInside } from '../namespaces/user.ts';
 import type { Container, Exec, ExecConfig, Size } from './container.ts';
 import type { Containers } from './containers.ts';
 import { processOf } from './default-spec.ts';
 import { parseDetachKeys } from './detach-keys.ts';
 import { exitCodeOf } from './exit-code.ts';
-import { cgroupOf, execDirectory, type Facilities } from './facilities.ts';
+import { cgroupOf, execDirectory, type Facilities, guestDirectory } from './facilities.ts';
 import { LateStream } from './late-stream.ts';
-import { awaitLayout, partProcess } from './own-users.ts';
+import { partExec } from './own-users.ts';
 import { becomeProcess, openTerminal, prepareProcess } from './process-program.ts';
 import { cgroupRegister } from './program.ts';
 import { exitOf } from './running.ts';
@@ -188,11 +188,12 @@ export class Execs {
         : { ...container, config: { ...container.config, terminalSize: options.size } };
     const whole = processOf(sized, { identity, availableCapabilities }, config);
     const { idMapping } = container;
-    const { process, after } = idMapping === undefined ? { process: whole, after: [] } : partProcess(whole, idMapping);
     const cgroup = cgroupOf(this.#facilities, container);
-    const joined = joinedNamespaces(container, pid);
+    const joined = joinedNamespaces(container, { pid, guard: guestDirectory(this.#facilities, container.id) });
     const registers = new Registers();
     const needsStdin = config.attachStdin && !options.detach;
+    const { process, prepare } =
+      idMapping === undefined ? { process: whole, prepare: [] } : partExec(whole, idMapping, needsStdin);
     return {
       title: `holm-guard ${exec.id}`,
       directory,
@@ -207,15 +208,15 @@ export class Execs {
         ...openSteps(hierarchies, groupOfProcess(hierarchies, cgroup, pid), cgroupRegister),
         ...openNamespaces(joined),
       ],
-      after,
+      after: [],
       stage: [
-        ...(idMapping === undefined ? [] : [awaitLayout()]),
         ...joinSteps(hierarchies, cgroup),
         ...prepareProcess(process),
+        ...prepare,
         ...enterNamespaces(joined),
         ...(idMapping === undefined ? [] : becomeRootInside()),
         ...openTerminal(process.terminal, registers.acquire()),
-        ...becomeProcess(process, { registers, sessionName: container.id }),
+        ...becomeProcess(process, { registers, sessionName: container.id, stdin: needsStdin, handsOver: true }),
       ],
     };
   }
@@ -243,9 +244,8 @@ function commandLine({ config }: Exec): string {
 }
 
 /** All namespaces of a container's process; the host's user namespace is the engine's own and cannot be joined again. */
-function joinedNamespaces({ config, idMapping }: Container, pid: number): Namespaces {
+function joinedNamespaces({ config, idMapping }: Container, joined: Peer): Namespaces {
   const { time } = config.namespaces;
-  const joined = { pid };
   return {
     mount: joined,
     pid: joined,

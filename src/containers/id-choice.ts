@@ -3,7 +3,7 @@
 // belong to it, and who comes from another has no rights in them.
 import { HolmError, kindOf } from '../base/error.ts';
 import type { IdMapping } from '../namespaces/id-maps.ts';
-import { chooseRange } from '../namespaces/id-pool.ts';
+import { chooseRange, touchesPool } from '../namespaces/id-pool.ts';
 import type { Container, ContainerConfig, UserMode } from './container.ts';
 import type { ContainerRecords } from './container-records.ts';
 import type { Facilities } from './facilities.ts';
@@ -20,6 +20,12 @@ export function chooseUsers(
   if (asked.from === 'container' && getPeer(records, 'user', asked.container).idMapping === undefined)
     return { from: 'host' };
   refuseHost(config);
+  if (asked.from === 'maps' && touchesPool(users.pool, asked.mapping)) {
+    throw new HolmError(
+      'conflict',
+      'Cannot map the ids as asked: some are of those that containers with ids of their own (--userns auto) are given',
+    );
+  }
   const mapping = asked.from === 'container' ? records.get(asked.container).idMapping : undefined;
   for (const { what, peer } of peers) {
     if (asked.from === 'container' && isSame(mapping, peer.idMapping)) continue;

@@ -35,6 +35,7 @@ import { type IdMapping, outsideOf } from '../namespaces/id-maps.ts';
 import { openUserNamespace, writeMaps } from '../namespaces/user.ts';
 import { oomScoreSteps, rlimitSteps } from '../security/rlimits.ts';
 import type { GuestProcess, OwnUsers } from './guest-spec.ts';
+import { giveStreams } from './process-program.ts';
 
 /** The name of the root beneath the staging directory; the sources of binds are called by their place among them. */
 export const rootName = 'root';
@@ -164,10 +165,30 @@ export function partProcess(
         tolerate: [errno.EBADF],
       }),
     ),
-    ...(oomScoreAdjust === undefined ? [] : oomScoreSteps(oomScoreAdjust, true, guestPid)),
+    ...(oomScoreAdjust === undefined ? [] : oomScoreSteps(oomScoreAdjust, oomScoreAdjust !== 0, guestPid)),
     ...rlimitSteps(process.rlimits, true, guestPid),
   ];
   return { after, process: { ...rest, rlimits: [] } };
+}
+
+/**
+ * The same for an exec: its first process does it itself, while it is still the host's root. `stdin` says whether its standard
+ * input is a pipe as well.
+ */
+export function partExec(
+  process: GuestProcess,
+  { uids, gids }: IdMapping,
+  stdin: boolean,
+): { prepare: Program; process: GuestProcess } {
+  const [uid, gid] = [outsideOf(uids, process.uid)!, outsideOf(gids, 0)!];
+  return {
+    prepare: [
+      // A terminal is opened later, inside; until then 0 is the host's /dev/null.
+      ...(process.terminal === undefined ? giveStreams(process, stdin, uid, gid) : []),
+      ...rlimitSteps(process.rlimits, true),
+    ],
+    process: { ...process, rlimits: [] },
+  };
 }
 
 /** Step for the guest's first process, before all others: until then it is nobody, and nothing of its root is there. */

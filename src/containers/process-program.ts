@@ -1,6 +1,6 @@
 // The last part of every start and exec: from a privileged stage to the process that was asked for. The order is runc's:
 // session, directory, then (with no-new-privileges) capabilities before seccomp, otherwise seccomp first, as it needs a privilege.
-import { AT_EMPTY_PATH, errno, PR_SET_DUMPABLE } from '../kernel/constants.ts';
+import { AT_EMPTY_PATH, errno } from '../kernel/constants.ts';
 import { type Program, type Register, type Registers, remember, step } from '../kernel/steps.ts';
 import { closeStep } from '../mounts/mount.ts';
 import { capabilitySteps } from '../security/capabilities.ts';
@@ -16,26 +16,33 @@ const closeRangeCloexec = 4;
 /** What is written through the host's own procfs, so before the root changes (CVE-2025-52881). */
 export function prepareProcess(process: GuestProcess): Program {
   return [
-    step('prctl', [PR_SET_DUMPABLE, 0, 0, 0, 0], 'be hidden from other processes of the guest', {
-      why: 'until its own program runs, nobody inside may trace it (CVE-2016-9962)',
-    }),
-    ...(process.oomScoreAdjust === undefined ? [] : oomScoreSteps(process.oomScoreAdjust, true)),
+    ...(process.oomScoreAdjust === undefined
+      ? []
+      : oomScoreSteps(process.oomScoreAdjust, process.oomScoreAdjust !== 0)),
     ...(process.appArmorProfile === undefined ? [] : appArmorSteps(process.appArmorProfile)),
   ];
 }
 
-/** Becomes the process. `root` (of a new container) is where a missing working directory is made. */
-export function becomeProcess(
-  process: GuestProcess,
-  options: { root?: Register; registers: Registers; sessionName: string },
-): Program {
+export interface BecomeOptions {
+  /** Of a new container: where a missing working directory is made. */
+  readonly root?: Register;
+  readonly registers: Registers;
+  readonly sessionName: string;
+  /** Whether standard input is the guard's pipe, and not /dev/null. */
+  readonly stdin: boolean;
+  /** Whether a child goes on that is born into the pid namespace that was joined. */
+  readonly handsOver: boolean;
+}
+
+/** Becomes the process. */
+export function becomeProcess(process: GuestProcess, options: BecomeOptions): Program {
   return [
     ...rlimitSteps(process.rlimits, true),
     ...(process.terminal === undefined ? [step('setsid', [], 'begin a session')] : []),
     ...keyringSteps(options.sessionName),
-    ...giveStdio(process),
+    ...(process.uid === 0 ? [] : giveStreams(process, options.stdin, process.uid, -1)),
     ...enterDirectory(process.workingDirectory, options.root, options.registers),
-    ...giveUpPrivileges(process),
+    ...giveUpPrivileges(process, options.handsOver),
     step(
       'exec',
       [executablePaths(process.argv[0]!, process.environment), process.argv, process.environment],
@@ -46,12 +53,20 @@ export function becomeProcess(
 
 const unfiltered = {};
 
-function giveUpPrivileges(process: GuestProcess): Program {
+/**
+ * A guest with CAP_SYS_PTRACE can trace what is born into its pid namespace, so that comes last. Where the seccomp filter
+ * forbids it, the filter must follow, and without no-new-privileges that takes the privileges along.
+ */
+function giveUpPrivileges(process: GuestProcess, handsOver: boolean): Program {
   const { noNewPrivileges, uid, gid, groups, umask, capabilities, availableCapabilities: available } = process;
   const sets = Object.values(capabilities);
-  const key = [noNewPrivileges, uid, gid, groups, umask, ...sets, available].join(' ');
+  const key = [noNewPrivileges, uid, gid, groups, umask, ...sets, available, handsOver].join(' ');
   return remember(process.seccomp ?? unfiltered, key, () => {
-    const seccomp = seccompSteps(process.seccomp);
+    const handOver = step('hand_over', [], 'go on within the pid namespace', {
+      why: 'a child is born into it, with nothing of the host that the processes there could look into',
+    });
+    const isLast = process.seccomp?.allowsHandOver !== false;
+    const seccomp = [...(handsOver && !isLast ? [handOver] : []), ...seccompSteps(process.seccomp)];
     const { before, after } = capabilitySteps(capabilities, uid, available);
     return [
       ...(noNewPrivileges ? noNewPrivilegesSteps() : seccomp),
@@ -65,16 +80,19 @@ function giveUpPrivileges(process: GuestProcess): Program {
       step('close_range', [3, 0xffffffff, closeRangeCloexec], 'close all other descriptors at execve', {
         why: 'nothing of the engine leaks into the guest (CVE-2024-21626)',
       }),
+      ...(handsOver && isLast ? [handOver] : []),
     ];
   });
 }
 
-/** Another user must be able to open /dev/stdout: the pipes or the terminal become its own. 0 may be the host's /dev/null. */
-function giveStdio(process: GuestProcess): Program {
-  if (process.uid === 0) return [];
-  const descriptors = process.terminal === undefined ? [1, 2] : [0];
-  return descriptors.map((fd) =>
-    step('fchownat', [fd, '', process.uid, -1, AT_EMPTY_PATH], 'give standard output its owner', { tolerate: 'any' }),
+/**
+ * Another user must be able to open /dev/stdin and /dev/stdout: the pipes or the terminal become its own. Without `stdin` 0 is
+ * the host's /dev/null.
+ */
+export function giveStreams({ terminal }: GuestProcess, stdin: boolean, uid: number, gid: number): Program {
+  const pipes = stdin ? [0, 1, 2] : [1, 2];
+  return (terminal === undefined ? pipes : [0]).map((fd) =>
+    step('fchownat', [fd, '', uid, gid, AT_EMPTY_PATH], 'give a standard stream its owner', { tolerate: 'any' }),
   );
 }
 

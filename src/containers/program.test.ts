@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Step } from '../kernel/steps.ts';
+import type { Peer } from '../namespaces/namespaces.ts';
 import type { GuestSpec } from './guest-spec.ts';
 import { programOf } from './program.ts';
 
@@ -60,7 +61,7 @@ function specOf(change: Partial<GuestSpec> = {}, process: Partial<GuestSpec['pro
         ambient: 0n,
       },
       availableCapabilities: 0n,
-      seccomp: { filter: new Uint8Array(8), flags: 0 },
+      seccomp: { filter: new Uint8Array(8), flags: 0, allowsHandOver: true },
       ...process,
     },
   };
@@ -111,15 +112,34 @@ test('new namespaces are clone flags; joined ones are opened by the guard, befor
   assert.equal(programOf(specOf(), guard).cloneFlags, 0x20000 + 0x20000000 + 0x40000000 + 0x8000000 + 0x4000000);
   const { namespaces } = specOf();
   const joined = programOf(
-    specOf({ namespaces: { ...namespaces, pid: { pid: 7 }, network: { pid: 7 }, ipc: 'host' } }),
+    specOf({
+      namespaces: {
+        ...namespaces,
+        pid: { pid: 7, guard: '/run/x' },
+        network: { pid: 7, guard: '/run/x' },
+        ipc: 'host',
+      },
+    }),
     guard,
   );
   assert.equal(joined.cloneFlags, 0x20000 + 0x4000000);
   assert.deepEqual(
     joined.before.map(({ call }) => call),
-    ['pidfd_open', 'setns'],
+    ['pidfd_open', 'statx'],
   );
-  assert.ok(joined.stage.some((step) => step.call === 'setns' && step.args[1] === 0x40000000));
+  order(
+    joined.stage,
+    (step) => step.call === 'setns' && step.args[1] === 0x60000000,
+    is('pivot_root'),
+    is('seccomp_filter'),
+    is('setresuid'),
+    is('capset'),
+    is('hand_over'),
+    is('exec'),
+  );
+  assert.equal(joined.stage.at(-2)?.call, 'hand_over', 'nothing but execve is left for the child');
+  const { stage } = programOf(specOf(), guard);
+  assert.ok(!stage.some(is('hand_over')), 'a new pid namespace has nobody in it');
 });
 
 test('a mount goes onto a descriptor that was resolved beneath the root, never onto a path', () => {
@@ -184,7 +204,7 @@ const withUsers: Partial<GuestSpec> = {
   mounts: [bind, { ...bind, source: '/kept', target: '/kept', ownersKept: true }],
 };
 
-function specWithUsers(user: 'new' | { pid: number }, process: Partial<GuestSpec['process']> = {}): GuestSpec {
+function specWithUsers(user: 'new' | Peer, process: Partial<GuestSpec['process']> = {}): GuestSpec {
   const spec = specOf(withUsers, process);
   return { ...spec, namespaces: { ...spec.namespaces, user } };
 }
@@ -239,7 +259,7 @@ test("what only the host's root may set for a process, the guard sets", () => {
 });
 
 test("another guest's user namespace: cloned inside it, mapped by nobody again", () => {
-  const { user, before, after } = programOf(specWithUsers({ pid: 7 }), guard);
+  const { user, before, after } = programOf(specWithUsers({ pid: 7, guard: '/run/x' }), guard);
   assert.deepEqual(user, { register: 20 });
   assert.deepEqual(before.find(is('pidfd_open'))?.args[0], 7);
   assert.ok(!after.some(is('write_file')));
@@ -248,7 +268,7 @@ test("another guest's user namespace: cloned inside it, mapped by nobody again",
 test("another guest's shared memory is taken out of its mount namespace", () => {
   const mounts = [{ kind: 'peer', pid: 7, source: '/dev/shm', target: '/dev/shm', why: 'test' }] as const;
   const spec = specOf({ mounts });
-  const { stage } = programOf({ ...spec, namespaces: { ...spec.namespaces, ipc: { pid: 7 } } }, guard);
+  const { stage } = programOf({ ...spec, namespaces: { ...spec.namespaces, ipc: { pid: 7, guard: '/run/x' } } }, guard);
   const joins = stage.filter((step) => step.call === 'setns' && step.args[1] === 0x20000);
   assert.deepEqual(joins[0]?.args[0], { register: 20 });
   assert.equal(joins.length, 2, 'there and back');
@@ -259,4 +279,29 @@ test("another guest's shared memory is taken out of its mount namespace", () => 
     (step) => step === joins[1],
     is('move_mount'),
   );
+});
+
+test('under a filter that forbids clone the child comes before the filter, and with no-new-privileges still without privileges', () => {
+  const { namespaces } = specOf();
+  const change = { namespaces: { ...namespaces, pid: { pid: 7, guard: '/run/x' } } };
+  const seccomp = { filter: new Uint8Array(8), flags: 0, allowsHandOver: false };
+  const plain = programOf(specOf(change, { seccomp }), guard);
+  order(plain.stage, is('hand_over'), is('seccomp_filter'), is('capset'), is('exec'));
+  const bound = programOf(specOf(change, { seccomp, noNewPrivileges: true }), guard);
+  order(bound.stage, is('setresuid'), is('capset'), is('hand_over'), is('seccomp_filter'), is('exec'));
+});
+
+test('standard streams become the user’s, standard input only where it is a pipe', () => {
+  const owned = (stdin: 'none' | 'open', uid: number) =>
+    programOf(specOf({}, { uid }), { ...guard, stdin })
+      .stage.filter(is('fchownat'))
+      .map(({ args }) => args[0]);
+  assert.deepEqual(owned('none', 33), [1, 2]);
+  assert.deepEqual(owned('open', 33), [0, 1, 2]);
+  assert.deepEqual(owned('open', 0), []);
+});
+
+test('a link in a volume over /dev does not lead the terminal into /proc', () => {
+  const { stage } = programOf(specOf({}, { terminal: { rows: 1, columns: 1 } }), guard);
+  order(stage, (step) => step.args.includes('/dev/console'), is('refuse_filesystem'), is('move_mount'));
 });

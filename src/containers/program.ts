@@ -36,10 +36,18 @@ import {
   openPeerSource,
   type PeerMount,
   placeBind,
+  refuseProc,
 } from '../mounts/mount.ts';
 import { mountOverlay, openHow, openRoot } from '../mounts/overlay.ts';
 import { pivotRoot } from '../mounts/pivot.ts';
-import { cloneFlags, enterNamespaces, openNamespaces, pidfdOf, userRegister } from '../namespaces/namespaces.ts';
+import {
+  cloneFlags,
+  enterNamespaces,
+  joinsPids,
+  openNamespaces,
+  pidfdOf,
+  userRegister,
+} from '../namespaces/namespaces.ts';
 import { makeTimeNamespace } from '../namespaces/time.ts';
 import { becomeRootInside } from '../namespaces/user.ts';
 import { maskSteps } from '../security/masks.ts';
@@ -66,7 +74,10 @@ export function programOf(spec: GuestSpec, guard: GuardSettings): Start {
     ...(user === undefined ? {} : { user }),
     before: [...spec.cgroup.create, ...openNamespaces(spec.namespaces)],
     after: [...after, ...spec.network.after],
-    stage: [...preparationOf({ ...spec, process }), ...completionOf({ ...spec, process })],
+    stage: [
+      ...preparationOf({ ...spec, process }),
+      ...completionOf({ ...spec, process }, guard.stdin !== 'none', joinsPids(spec.namespaces)),
+    ],
   };
 }
 
@@ -99,7 +110,7 @@ export function remainderOf(spec: RemainderSpec, guard: GuardSettings): Start {
     cloneFlags: 0,
     before: [],
     after: [],
-    stage: [...(guard.stdin === 'none' ? readNothing() : []), ...completionOf(spec)],
+    stage: [...(guard.stdin === 'none' ? readNothing() : []), ...completionOf(spec, guard.stdin !== 'none', false)],
   };
 }
 
@@ -143,12 +154,12 @@ function becomeRootWith(sysctls: Readonly<Record<string, string>>): Program {
 }
 
 /** The stage's work inside the new root, up to its program. */
-function completionOf(spec: RemainderSpec): Program {
+function completionOf(spec: RemainderSpec, stdin: boolean, handsOver: boolean): Program {
   const registers = new Registers(1);
   return [
     ...setNames(spec),
     ...(spec.process.terminal === undefined ? [] : openConsole(root, spec.process.terminal, registers)),
-    ...becomeProcess(spec.process, { root, registers, sessionName: spec.id }),
+    ...becomeProcess(spec.process, { root, registers, sessionName: spec.id, stdin, handsOver }),
   ];
 }
 
@@ -272,6 +283,7 @@ function openConsole(root: Register, size: { rows: number; columns: number }, re
   return [
     ...openTerminal(size, peer),
     step('make_path', [root, '/dev/console', 0o600, 1], 'make the mount point "/dev/console"', { result: target }),
+    refuseProc('/dev/console', target),
     step('open_tree', [peer, '', AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC], 'bind the terminal', {
       result: tree,
     }),

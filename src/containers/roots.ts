@@ -14,7 +14,7 @@ import { pivotRoot } from '../mounts/pivot.ts';
 import { joinMounts } from '../namespaces/namespaces.ts';
 import { becomeRootInside } from '../namespaces/user.ts';
 import type { Container } from './container.ts';
-import type { Facilities } from './facilities.ts';
+import { type Facilities, guestDirectory } from './facilities.ts';
 
 /** The unpacked layers of an image, lowest first. An image without layers has one that is empty. */
 export function layerPaths(facilities: Pick<Facilities, 'layers' | 'stateDirectory'>, image: Image): string[] {
@@ -75,7 +75,7 @@ export function enterRoot(
   if (pid !== undefined) {
     const hasOwnUsers = container.idMapping !== undefined;
     return [
-      ...joinMounts(pid, registers.acquire(), hasOwnUsers),
+      ...joinMounts({ pid, guard: guestDirectory(facilities, container.id) }, registers.acquire(), hasOwnUsers),
       // Files get the owners that their archive names, as the inside sees them.
       ...(hasOwnUsers ? becomeRootInside() : []),
       ...dropArchiveCapabilities(),

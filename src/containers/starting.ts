@@ -5,6 +5,7 @@ import { HolmError } from '../base/error.ts';
 import { createSteps, joinSteps } from '../cgroups/group.ts';
 import { exitFiles } from '../cgroups/usage.ts';
 import type { Start } from '../kernel/steps.ts';
+import type { Peer } from '../namespaces/namespaces.ts';
 import { nameFiles, readHostFiles } from '../networks/files.ts';
 import type { Connection } from '../networks/networks.ts';
 import { type Accounts, type Identity, resolveUser } from '../rootfs/users.ts';
@@ -82,7 +83,7 @@ function lookUpSpec(
       join: joinSteps(facilities.hierarchies, cgroup),
     },
     network: connection ?? noNetwork,
-    pidOf: (reference) => pidOf(records, reference),
+    peerOf: (reference) => peerOf(facilities, records, reference),
     hasOwnTime: (reference) => hasOwnTime(records, reference),
     availableCapabilities: facilities.availableCapabilities,
     initBinary: facilities.initBinary,
@@ -184,9 +185,9 @@ function readAccounts(directories: readonly string[]): Accounts {
 }
 
 /** The first process of another container whose namespaces are joined. */
-function pidOf(records: ContainerRecords, reference: string): number {
+function peerOf(facilities: Facilities, records: ContainerRecords, reference: string): Peer {
   const { state, id } = records.get(reference);
-  if (state.is === 'running' || state.is === 'paused') return state.pid;
+  if (state.is === 'running' || state.is === 'paused') return { pid: state.pid, guard: guestDirectory(facilities, id) };
   throw new HolmError('conflict', `cannot join the namespaces of a non running container: ${id}`);
 }
 

@@ -29,7 +29,7 @@ import { openKeeper } from '../kernel/keeper.ts';
 import { DiskStore } from '../layers/disk-store.ts';
 import { LayerStore } from '../layers/layer-store.ts';
 import { Machines } from '../machines/machines.ts';
-import { defaultPool, type IdPool, parsePool, subordinatePool } from '../namespaces/id-pool.ts';
+import { defaultPool, findOverlap, type IdPool, parsePool, subordinatePool } from '../namespaces/id-pool.ts';
 import { Networks } from '../networks/networks.ts';
 import { readHostCapabilities } from '../security/capabilities.ts';
 import { checkNullDevice } from '../security/masks.ts';
@@ -295,7 +295,15 @@ function containerEvent(container: Container, action: string, attributes: Readon
 function readIdPool(configured: string): IdPool {
   if (configured !== '') return parsePool(configured);
   const read = (path: string) => (existsSync(path) ? readFileSync(path, 'utf8') : '');
-  return subordinatePool(read('/etc/subuid'), read('/etc/subgid'), 'holm') ?? defaultPool;
+  const [subuid, subgid] = [read('/etc/subuid'), read('/etc/subgid')];
+  const given = subordinatePool(subuid, subgid, 'holm');
+  if (given !== undefined) return given;
+  const other = findOverlap(defaultPool, subuid, subgid);
+  if (other === undefined) return defaultPool;
+  throw new HolmError(
+    'conflict',
+    `Cannot take container ids from ${defaultPool.firstUid} on: "${other}" in /etc/subuid or /etc/subgid has some of them; --userns-ids FIRST:COUNT or a row for "holm" gives others`,
+  );
 }
 
 /** The keeper that `npm run keeper` built. */

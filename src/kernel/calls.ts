@@ -68,6 +68,7 @@ export const calls = {
   hold: 'i',
   unpack: 'iiii',
   pack: 'isii',
+  hand_over: '',
 } as const;
 
 export type CallName = keyof typeof calls;

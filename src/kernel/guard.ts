@@ -19,7 +19,8 @@ export interface ExitRecord {
 export interface End {
   /** undefined if it left before anybody asked. */
   readonly guardPid?: number;
-  readonly record: ExitRecord;
+  /** undefined if it was too long to tell: it is in the file. */
+  readonly record?: ExitRecord;
 }
 
 /** Control over one guest, for as long as it runs. */
@@ -162,9 +163,10 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Parses END: the guard's pid and the exit record. */
+/** Parses END: the guard's pid and the exit record, if it is a short one. */
 export function decodeEnd(bytes: Buffer): End {
-  return { guardPid: bytes.readInt32LE(0), record: decodeExit(bytes.subarray(4)) };
+  const guardPid = bytes.readInt32LE(0);
+  return bytes.length === 4 ? { guardPid } : { guardPid, record: decodeExit(bytes.subarray(4)) };
 }
 
 function decodeTime(bytes: Buffer, at: number): bigint {

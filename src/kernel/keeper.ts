@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { connect, type Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
-import { HolmError } from '../base/error.ts';
+import { type ErrorKind, HolmError } from '../base/error.ts';
 import { errnoName } from './constants.ts';
 import { decodeEnd, type End } from './guard.ts';
 import type { Fork, Kernel, Outcome, Prepared, Started } from './kernel.ts';
@@ -26,9 +26,9 @@ export class StepError extends HolmError {
   readonly phase: Result['phase'];
   readonly call: string;
 
-  constructor(what: string, call: string, result: Result) {
+  constructor(what: string, call: string, result: Result, kind: ErrorKind = 'invalid') {
     super(
-      result.phase === 'refused' ? 'internal' : 'invalid',
+      result.phase === 'refused' ? 'internal' : kind,
       `Cannot ${what}: ${errnoName(result.errno)} from ${call}${call.includes('(') ? '' : '(2)'}`,
     );
     this.name = 'StepError';
@@ -105,7 +105,7 @@ class Keeper implements Kernel {
       this.#ends.get(tag)?.(kind === replyKinds.end ? decodeEnd(payload) : undefined);
       this.#ends.delete(tag);
     });
-    main.on('data', (chunk: Buffer) => frames.push(chunk));
+    main.on('data', readFrames(main, frames));
     main.on('error', () => main.destroy());
     main.on('close', () => {
       const error = new HolmError('unavailable', 'Cannot reach the keeper: its connection is closed');
@@ -165,6 +165,17 @@ class Keeper implements Kernel {
   }
 }
 
+/** A stream out of step, as after a sender that was killed within a frame, tells nothing any more: it is closed. */
+function readFrames(socket: Socket, frames: FrameReader): (chunk: Buffer) => void {
+  return (chunk) => {
+    try {
+      frames.push(chunk);
+    } catch (error) {
+      socket.destroy(error as Error);
+    }
+  };
+}
+
 function openFork(socketPath: string, program: Program): Fork {
   const payload = encodeProgram(program);
   const socket = connect({ path: socketPath, allowHalfOpen: true });
@@ -187,7 +198,7 @@ function openFork(socketPath: string, program: Program): Fork {
   output.on('close', () => {
     if (!settled) socket.destroy();
   });
-  socket.on('data', (chunk: Buffer) => frames.push(chunk));
+  socket.on('data', readFrames(socket, frames));
   socket.on('error', () => socket.destroy());
   socket.on('close', () => {
     if (settled) return;
@@ -223,7 +234,7 @@ async function openPrepared(socketPath: string, first: Start): Promise<Prepared>
     if (result.errno !== 0) throw stepError(result, programAt(start, result.phase));
     return result;
   };
-  socket.on('data', (chunk: Buffer) => frames.push(chunk));
+  socket.on('data', readFrames(socket, frames));
   socket.on('error', () => socket.destroy());
   socket.on('close', () => {
     closed.resolve();
@@ -266,7 +277,12 @@ function stepError(result: Result, program: Program): StepError {
   if (result.phase === 'clone') return new StepError('make a process in its namespaces', 'clone3', result);
   const failed = program[result.step];
   const sentence = result.outputs.get(result.step);
-  const error = new StepError(failed?.what ?? 'carry out a step', callTitle(failed?.call ?? 'unknown'), result);
+  const error = new StepError(
+    failed?.what ?? 'carry out a step',
+    callTitle(failed?.call ?? 'unknown'),
+    result,
+    failed?.kind,
+  );
   if ((failed?.call === 'unpack' || failed?.call === 'pack') && sentence !== undefined && sentence.length > 0) {
     error.message = sentence.toString('utf8').replace(/\0+$/, '');
   }
@@ -278,6 +294,7 @@ const titles: Record<string, string> = {
   write_file: 'write',
   make_path: 'mkdirat',
   open_terminal: 'open',
+  hand_over: 'clone',
   netlink: 'netlink(7)',
 };
 

@@ -1,5 +1,6 @@
 // Programs for the kernel as values: a step is one call with its arguments, its reason, and what to do when it fails.
 // Nothing here touches the system. The wire is wire.ts, carrying out is the keeper's (docs/keeper.md).
+import type { ErrorKind } from '../base/error.ts';
 import type { CallName } from './calls.ts';
 
 /** One of the 32 registers of a program; holds descriptors and other results. */
@@ -32,6 +33,8 @@ export interface Step {
   /** Why it is done at all; printed by explain. */
   readonly why?: string;
   readonly result?: Register;
+  /** Of the error when it fails; `invalid` unless told. */
+  readonly kind?: ErrorKind;
   /** Errnos that do not end the program (constants.errno); 'any' for all. */
   readonly tolerate?: readonly number[] | 'any';
   /** Following steps to pass over after a tolerated failure. */

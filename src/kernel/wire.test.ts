@@ -103,3 +103,17 @@ test('a result gives errno, phase, step, pid, registers and outputs', () => {
   assert.equal(result.registers.readBigInt64LE(8), -17n);
   assert.equal(result.outputs.get(5)?.toString(), 'abc');
 });
+
+test('a stream out of step is noticed at the next header', () => {
+  const seen: number[] = [];
+  const frames = new FrameReader((tag) => seen.push(tag));
+  frames.push(Buffer.concat([encodeHeader(3, 7, 18), Buffer.from('end')]));
+  // The first half of a frame whose sender was killed, then another's whole one.
+  const half = Buffer.concat([encodeHeader(300, 8, 18), Buffer.alloc(100, 0x41)]);
+  const next = Buffer.concat([encodeHeader(188, 9, 16), Buffer.alloc(188)]);
+  frames.push(half);
+  assert.throws(() => frames.push(Buffer.concat([next, Buffer.alloc(400, 0x42)])), { kind: 'corrupt' });
+  for (const header of [encodeHeader(9 << 20, 1, 16), encodeHeader(1, 1, 99)])
+    assert.throws(() => new FrameReader(() => undefined).push(header), { kind: 'corrupt' });
+  assert.deepEqual(seen, [7, 8]);
+});

@@ -1,5 +1,6 @@
 // The wire between holmd and the keeper: docs/keeper.md says every byte; this file and native/ are the only ones that know it.
 import { Buffer } from 'node:buffer';
+import { HolmError } from '../base/error.ts';
 import { type CallName, callNames, calls } from './calls.ts';
 import { type Arg, type Program, runAt, type Start, type Step } from './steps.ts';
 
@@ -257,7 +258,11 @@ export function decodeResult(payload: Buffer): Result {
   };
 }
 
-/** Cuts a byte stream into frames; calls `onFrame` for each whole one. */
+/** The most that a payload holds, with the fixed part of a RESULT. */
+const mostReplyBytes = (8 << 20) + 1024;
+const knownReplies: ReadonlySet<number> = new Set(Object.values(replyKinds));
+
+/** Cuts a byte stream into frames; calls `onFrame` for each whole one. `push` throws `corrupt` on what cannot be a header. */
 export class FrameReader {
   #pending: Buffer[] = [];
   #have = 0;
@@ -273,6 +278,8 @@ export class FrameReader {
     while (this.#have >= frameHeaderBytes) {
       const joined = this.#pending.length === 1 ? this.#pending[0]! : this.#join(frameHeaderBytes);
       const length = joined.readUInt32LE(0);
+      if (length > mostReplyBytes || joined.readUIntBE(9, 3) !== 0 || !knownReplies.has(joined.readUInt8(8)))
+        throw new HolmError('corrupt', 'Cannot read from the keeper: its connection is out of step');
       if (this.#have < frameHeaderBytes + length) return;
       const whole = this.#join(frameHeaderBytes + length);
       const end = frameHeaderBytes + length;

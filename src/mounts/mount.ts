@@ -209,12 +209,14 @@ function setAttributes(mount: Pick<BindMount, PlacedField>, source: Register): S
 
 /** What is written to /proc for the guest must reach the kernel, and what is masked there must stay so (CVE-2025-52881). */
 function spareProc(mount: { target: string; isAsked?: boolean }, target: Register): Step[] {
-  if (mount.isAsked !== true) return [];
-  return [
-    step('refuse_filesystem', [target, PROC_SUPER_MAGIC], `mount "${mount.target}": it is inside /proc`, {
-      why: 'a mount there would cover what the engine relies on',
-    }),
-  ];
+  return mount.isAsked === true ? [refuseProc(mount.target, target)] : [];
+}
+
+/** Fails if a target, opened before, lies inside /proc. */
+export function refuseProc(path: string, target: Register): Step {
+  return step('refuse_filesystem', [target, PROC_SUPER_MAGIC], `mount "${path}": it is inside /proc`, {
+    why: 'a mount there would cover what the engine relies on',
+  });
 }
 
 function makeTarget(root: Register, path: string, kind: number, mode: number, target: Register): Step {

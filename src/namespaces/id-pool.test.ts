@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { IdMapping } from './id-maps.ts';
-import { chooseRange, defaultPool, parsePool, rangeLength, subordinatePool } from './id-pool.ts';
+import {
+  chooseRange,
+  defaultPool,
+  findOverlap,
+  parsePool,
+  rangeLength,
+  subordinatePool,
+  touchesPool,
+} from './id-pool.ts';
 
 const small = parsePool('1000000:200000');
 const taken = (uid: number, gid: number, count = rangeLength): IdMapping => ({
@@ -48,4 +56,24 @@ test('or from what the host has set aside', () => {
   assert.equal(subordinatePool(subuid, '', 'holm'), undefined);
   assert.equal(subordinatePool('holm:200000:1000\n', 'holm:200000:1000\n', 'holm'), undefined);
   assert.equal(subordinatePool('holm:0:65536', 'holm:0:65536', 'holm'), undefined);
+});
+
+test('a map of the user’s own that takes ids of the pool is told', () => {
+  for (const [name, other, slot] of overlaps) {
+    const isWithin = name !== 'beyond the pool' && name !== 'below the pool' && name !== 'up to the pool';
+    assert.equal(touchesPool(small, other), isWithin, `${name} ${slot}`);
+  }
+  const all: IdMapping = {
+    uids: [{ inside: 0, outside: 1, count: 4294967294 }],
+    gids: [{ inside: 0, outside: 1, count: 1 }],
+  };
+  assert.ok(touchesPool(defaultPool, all));
+});
+
+test('rows of other users that share ids with the pool are found', () => {
+  const rows = 'alice:100000:65536\nnobody\n# bob:1000000:5\n';
+  assert.equal(findOverlap(small, rows, rows), undefined);
+  assert.equal(findOverlap(small, 'bob:999999:1\ncarl:1196608:9\n', ''), undefined);
+  assert.equal(findOverlap(small, 'bob:999999:2\n', ''), 'bob:999999:2');
+  assert.equal(findOverlap(small, '', `${rows}carl:1196607:9`), 'carl:1196607:9');
 });

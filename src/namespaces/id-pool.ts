@@ -48,6 +48,23 @@ function findRow(text: string, user: string): { first: number; count: number } |
   return undefined;
 }
 
+/** The first row of another user in subuid(5) or subgid(5) that shares ids with a pool; undefined if there is none. */
+export function findOverlap(pool: IdPool, subuid: string, subgid: string): string | undefined {
+  const overlaps = (text: string, first: number): string | undefined =>
+    text.split('\n').find((line) => {
+      const [, from, count] = /^[^:#][^:]*:(\d+):(\d+)$/.exec(line.trim())?.map(Number) ?? [];
+      if (from === undefined || count === undefined) return false;
+      return from < first + pool.ranges * rangeLength && first < from + count;
+    });
+  return overlaps(subuid, pool.firstUid) ?? overlaps(subgid, pool.firstGid);
+}
+
+/** Whether a map takes ids of a pool. */
+export function touchesPool(pool: IdPool, { uids, gids }: IdMapping): boolean {
+  const isWithin = (slot: number) => slot < pool.ranges;
+  return slotsOf(pool.firstUid, uids).some(isWithin) || slotsOf(pool.firstGid, gids).some(isWithin);
+}
+
 /** The lowest range that overlaps with none of those taken. Throws `unavailable` when there is none. */
 export function chooseRange(pool: IdPool, taken: readonly IdMapping[]): IdMapping {
   const [uids, gids] = [taken.flatMap((one) => one.uids), taken.flatMap((one) => one.gids)];

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Program } from '../kernel/steps.ts';
-import { cloneFlags, enterNamespaces, type Namespaces, openNamespaces, userRegister } from './namespaces.ts';
+import { cloneFlags, enterNamespaces, joinsPids, type Namespaces, openNamespaces, userRegister } from './namespaces.ts';
 
 const plain: Namespaces = {
   mount: 'new',
@@ -27,13 +27,20 @@ test('the clone makes what is new, but the cgroup and the time namespace', () =>
 });
 
 test("a start with another guest's users is cloned among them, and joins the rest itself", () => {
-  const shared = { ...plain, user: { pid: 7 }, network: { pid: 7 }, time: { pid: 8 } };
+  const shared = {
+    ...plain,
+    user: { pid: 7, guard: '/run/x' },
+    network: { pid: 7, guard: '/run/x' },
+    time: { pid: 8, guard: '/run/y' },
+  };
   assert.deepEqual(userRegister(shared), { register: 20 });
   assert.deepEqual(
     openNamespaces(shared).map(({ call, args }) => [call, args[0]]),
     [
       ['pidfd_open', 7],
+      ['statx', -100],
       ['pidfd_open', 8],
+      ['statx', -100],
     ],
   );
   assert.deepEqual(joins(enterNamespaces(shared)), [0x40000000, time]);
@@ -41,7 +48,7 @@ test("a start with another guest's users is cloned among them, and joins the res
 });
 
 test('an exec joins all of its container in one call, its users too', () => {
-  const one = { pid: 7 };
+  const one = { pid: 7, guard: '/run/x' };
   const all: Namespaces = {
     mount: one,
     pid: one,
@@ -53,7 +60,11 @@ test('an exec joins all of its container in one call, its users too', () => {
     time: one,
   };
   assert.equal(userRegister(all), undefined);
-  assert.deepEqual(joins(openNamespaces(all)), [0x20000000]);
-  assert.deepEqual(joins(enterNamespaces(all)), [0x7e020080 - 0x20000000]);
+  assert.deepEqual(joins(openNamespaces(all)), []);
+  assert.deepEqual(joins(enterNamespaces(all)), [0x7e020080]);
+  assert.ok(joinsPids(all) && !joinsPids(plain));
+  const [opened, found] = openNamespaces(all);
+  assert.equal(opened?.kind, 'conflict');
+  assert.deepEqual([found?.args[1], found?.kind], ['/run/x/guard.sock', 'conflict']);
   assert.equal((joins(enterNamespaces(all))[0] as number) & user, user);
 });

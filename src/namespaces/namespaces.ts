@@ -1,5 +1,8 @@
 // Namespaces (A2): which ones a guest gets new, shares with the host, or joins; as clone flags and steps. namespaces(7).
+
 import {
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
   CLONE_NEWCGROUP,
   CLONE_NEWIPC,
   CLONE_NEWNET,
@@ -9,6 +12,7 @@ import {
   CLONE_NEWUSER,
   CLONE_NEWUTS,
 } from '../kernel/constants.ts';
+import { guardSocket } from '../kernel/guard.ts';
 import { type Program, type Register, register, type Step, step } from '../kernel/steps.ts';
 
 export const namespaceNames = ['mount', 'pid', 'network', 'ipc', 'uts', 'user', 'cgroup', 'time'] as const;
@@ -25,8 +29,14 @@ export const namespaceFlags: Readonly<Record<NamespaceName, number>> = {
   time: CLONE_NEWTIME,
 };
 
-/** Where a namespace comes from: made new, the host's, or that of the process `pid`. */
-export type NamespaceSource = 'new' | 'host' | { readonly pid: number };
+/** The first process of another guest, and the directory where its guard lives. */
+export interface Peer {
+  readonly pid: number;
+  readonly guard: string;
+}
+
+/** Where a namespace comes from: made new, the host's, or that of another guest. */
+export type NamespaceSource = 'new' | 'host' | Peer;
 export type Namespaces = Readonly<Record<NamespaceName, NamespaceSource>>;
 
 /** Made by the stage itself: it must be in its cgroup before, and a time namespace is set before it is entered (time.ts). */
@@ -45,16 +55,32 @@ const mostPidfds = 6;
 
 /**
  * Steps for the guard, before the clone: opens the processes whose namespaces are joined, as inside a new pid namespace they
- * have no number, and joins the pid namespace, which holds for children only.
+ * have no number.
  */
 export function openNamespaces(namespaces: Namespaces): Program {
   const opened = pidfdsOf(namespaces);
   if (opened.size > mostPidfds) throw new RangeError('Cannot join the namespaces of more than six processes');
-  const steps = [...opened].map(([pid, pidfd]) =>
-    step('pidfd_open', [pid, 0], `open process ${pid}`, { result: pidfd }),
-  );
-  const { pid } = namespaces;
-  return typeof pid === 'object' ? [...steps, joinStep(opened.get(pid.pid)!, ['pid'], pid.pid)] : steps;
+  return [...opened.values()].flatMap(({ peer, pidfd }) => openPeer(peer, pidfd));
+}
+
+const statxBytes = 256;
+
+/** A guest's number is its own until its guard has removed its socket, and then reaped it; later it may be another's. */
+function openPeer({ pid, guard }: Peer, pidfd: Register): Program {
+  return [
+    step('pidfd_open', [pid, 0], `open process ${pid}`, { result: pidfd, kind: 'conflict' }),
+    step(
+      'statx',
+      [AT_FDCWD, guardSocket(guard), AT_SYMLINK_NOFOLLOW, 0, { outBytes: statxBytes }],
+      `join process ${pid}, which ends`,
+      { kind: 'conflict', why: 'while its guard listens, the number that was opened is its own' },
+    ),
+  ];
+}
+
+/** Whether a guest joins a pid namespace: its last steps are then a child's, born into it (hand_over, docs/keeper.md). */
+export function joinsPids({ pid }: Namespaces): boolean {
+  return typeof pid === 'object';
 }
 
 /** Holds the process in whose user namespace the guest is cloned, so that its new namespaces belong to that one. */
@@ -65,17 +91,16 @@ export function userRegister(namespaces: Namespaces): Register | undefined {
 
 /** Holds a process whose namespaces are joined, once openNamespaces has opened it. */
 export function pidfdOf(namespaces: Namespaces, pid: number): Register {
-  return pidfdsOf(namespaces).get(pid)!;
+  return pidfdsOf(namespaces).get(pid)!.pidfd;
 }
 
 /**
  * Steps for the stage, when it is in its cgroup: joins what is another guest's, makes what the clone could not. All of one
- * process in one call: a user namespace comes first, and gives the right to the others.
+ * process in one call: a user namespace comes first, and gives the right to the others; a pid namespace holds for children only.
  */
 export function enterNamespaces(namespaces: Namespaces): Program {
-  const isThere = (name: NamespaceName) =>
-    name === 'pid' || (name === 'user' && userRegister(namespaces) !== undefined);
-  const steps = [...pidfdsOf(namespaces)].flatMap(([pid, pidfd]) => {
+  const isThere = (name: NamespaceName) => name === 'user' && userRegister(namespaces) !== undefined;
+  const steps = [...pidfdsOf(namespaces)].flatMap(([pid, { pidfd }]) => {
     const joined = namespaceNames.filter((name) => !isThere(name) && isOf(namespaces[name], pid));
     return joined.length === 0 ? [] : [joinStep(pidfd, joined, pid)];
   });
@@ -90,10 +115,10 @@ export function enterNamespaces(namespaces: Namespaces): Program {
 }
 
 /** Joins one mount namespace, and the user namespace that it belongs to, for work on files in it. Changes the root directory. */
-export function joinMounts(pid: number, pidfd: Register, hasOwnUsers: boolean): Program {
+export function joinMounts(peer: Peer, pidfd: Register, hasOwnUsers: boolean): Program {
   return [
-    step('pidfd_open', [pid, 0], `open process ${pid}`, { result: pidfd }),
-    joinStep(pidfd, hasOwnUsers ? ['user', 'mount'] : ['mount'], pid),
+    ...openPeer(peer, pidfd),
+    joinStep(pidfd, hasOwnUsers ? ['user', 'mount'] : ['mount'], peer.pid),
     step('close', [pidfd], 'close a descriptor'),
   ];
 }
@@ -108,8 +133,8 @@ function isOf(source: NamespaceSource, pid: number): boolean {
   return typeof source === 'object' && source.pid === pid;
 }
 
-function pidfdsOf(namespaces: Namespaces): Map<number, Register> {
+function pidfdsOf(namespaces: Namespaces): Map<number, { peer: Peer; pidfd: Register }> {
   const sources = namespaceNames.map((name) => namespaces[name]);
-  const pids = [...new Set(sources.flatMap((source) => (typeof source === 'object' ? [source.pid] : [])))];
-  return new Map(pids.map((pid, at) => [pid, register(firstPidfd + at)]));
+  const peers = new Map(sources.flatMap((source) => (typeof source === 'object' ? [[source.pid, source]] : [])));
+  return new Map([...peers].map(([pid, peer], at) => [pid, { peer, pidfd: register(firstPidfd + at) }]));
 }

@@ -345,3 +345,24 @@ test('numbers of calls are those of the kernel', () => {
   assert.equal(syscallNumbers('riscv64').has('renameat'), false);
   assert.equal(syscallNumbers('x32').has('uselib'), false);
 });
+
+test('whether a process may hand over under a filter', () => {
+  const may = (profile: unknown) => compileSeccomp(parseSeccompProfile(JSON.stringify(profile)), x64)?.allowsHandOver;
+  assert.equal(compileSeccomp(defaultProfile, x64)?.allowsHandOver, true, 'docker’s own');
+  const but = (names: string[], args: object[] = [], action = 'SCMP_ACT_ERRNO') => ({
+    defaultAction: 'SCMP_ACT_ALLOW',
+    syscalls: [{ names, action, args }],
+  });
+  const flags = (value: number, valueTwo = 0) => [{ index: 0, value, valueTwo, op: 'SCMP_CMP_MASKED_EQ' }];
+  assert.equal(may(but(['mkdir'])), true);
+  assert.equal(may(but(['clone'], [], 'SCMP_ACT_LOG')), true);
+  for (const name of ['clone', 'write', 'recvfrom', 'execve', 'setsid', 'prctl', 'ioctl'])
+    assert.equal(may(but([name])), false, name);
+  // New namespaces alone are forbidden; then all that has CLONE_PARENT.
+  assert.equal(may(but(['clone'], flags(0x10000000, 0x10000000))), true);
+  assert.equal(may(but(['clone'], flags(0x8000, 0x8000))), false);
+  assert.equal(
+    may({ defaultAction: 'SCMP_ACT_ERRNO', syscalls: [{ names: ['execve'], action: 'SCMP_ACT_ALLOW' }] }),
+    false,
+  );
+});

@@ -25,6 +25,8 @@ export interface SeccompTarget {
 export interface SeccompFilter {
   readonly filter: Uint8Array;
   readonly flags: number;
+  /** Whether a process under it may hand over to a child that becomes the guest's (hand_over, docs/keeper.md). */
+  readonly allowsHandOver: boolean;
 }
 
 /** linux/seccomp.h; KILL is the thread alone, as libseccomp has it. */
@@ -113,7 +115,48 @@ function compile(profile: ProfileJson, target: SeccompTarget): SeccompFilter | u
       foreign: killProcess,
     }),
     flags: flagsOf(profile),
+    allowsHandOver: handOverCalls.every(([name, ...args]) => isPermissive(decide(rules, otherwise, name, args))),
   };
+}
+
+/** What is still done then, with the arguments that a profile may look at (native/start.c). */
+const handOverCalls: readonly (readonly [name: string, ...args: bigint[]])[] = [
+  ['close_range', 3n],
+  ['clone', 0x8000n],
+  ['exit_group'],
+  ['prctl', 1n, 9n],
+  ['setsid'],
+  ['ioctl', 0n, 0x540en],
+  ['recvfrom'],
+  ['write'],
+  ['execve'],
+];
+
+/** The verdict on one call; arguments that are not given count as 0. */
+function decide(rules: readonly Rule[], otherwise: Verdict, name: string, args: readonly bigint[]): Verdict {
+  const own = rules.filter((rule) => rule.name === name);
+  const found = own.find(({ checks }) => checks.length === 0) ?? own.find(({ checks }) => checks.every(holds));
+  return found?.verdict ?? otherwise;
+
+  function holds({ index, comparison, value, valueTwo }: ArgumentCheck): boolean {
+    const given = args[index] ?? 0n;
+    switch (comparison) {
+      case 'EQ':
+        return given === value;
+      case 'NE':
+        return given !== value;
+      case 'LT':
+        return given < value;
+      case 'LE':
+        return given <= value;
+      case 'GE':
+        return given >= value;
+      case 'GT':
+        return given > value;
+      case 'MASKED_EQ':
+        return (given & value) === valueTwo;
+    }
+  }
 }
 
 function applies(syscall: SyscallJson, target: SeccompTarget, arch: string): boolean {

@@ -60,9 +60,13 @@ test('when all ids are given away the next container is refused, until one is fr
   await daemon.succeed(['rm', 'bb', 'cc']);
 });
 
-test('maps of the user’s own are left alone by auto', async () => {
-  const maps = ['--annotation', `holm.uidmap=0:${first + 10}:5`];
-  await daemon.succeed(['create', '--name', 'mapped', ...maps, image, 'true']);
-  assert.match(await daemon.succeed(['run', '--rm', image, ...showMap]), rowOf(1));
+test('maps of the user’s own take no ids that auto gives', async () => {
+  for (const map of [`0:${first + 10}:5`, '0:1:4294967294']) {
+    const refused = await daemon.docker(['create', '--annotation', `holm.uidmap=${map}`, image, 'true']);
+    assert.match(refused.stderr, /Cannot map the ids as asked: some are of those that containers/);
+  }
+  const beside = ['--annotation', `holm.uidmap=0:${first - 5}:5`];
+  await daemon.succeed(['create', '--name', 'mapped', ...beside, image, 'true']);
+  assert.match(await daemon.succeed(['run', '--rm', image, ...showMap]), rowOf(0));
   await daemon.succeed(['rm', 'mapped']);
 });

@@ -1,6 +1,6 @@
 // The life of a guest under its guard: its start and all the ways in which that fails, its streams, its end.
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -282,7 +282,7 @@ test('the end is told on the connection of the START', async () => {
   const guard = guardOf(guest.pid);
   const end = await guest.end;
   assert.deepEqual(end, { guardPid: guard, record: readExit(guest.directory) });
-  assert.equal(end?.record.code, 3);
+  assert.equal(end?.record?.code, 3);
   await guardLeft(guard);
   assert.ok(!isAlive(guard));
 });
@@ -305,7 +305,7 @@ test('a descriptor that the guard holds', async () => {
     readdirSync(`/proc/${pid}/fd`).some((name) => readlinkSync(`/proc/${pid}/fd/${name}`) === held);
   assert.ok(holds(guardOf(guest.pid)));
   assert.ok(!holds(guest.pid));
-  assert.equal((await guest.end)?.record.code, 0);
+  assert.equal((await guest.end)?.record?.code, 0);
 });
 
 test('exit files', async () => {
@@ -462,27 +462,76 @@ test('a stage in another guest’s user namespace: its new namespaces belong to 
   }
 });
 
-test('a guest in a pid namespace that its guard has joined, and in another user namespace, is known by its number outside', async () => {
-  const owner = await keeper.start('sleep 1000', { cloneFlags: CLONE_NEWUSER | CLONE_NEWPID });
+/** Steps by which a guest joins the pid namespace of another, and goes on in a child that is born there. */
+function enterPidsOf(pid: number): Program {
+  const pidfd = register(4);
+  return [
+    step('pidfd_open', [pid, 0], 'open the other', { result: pidfd }),
+    step('setns', [pidfd, CLONE_NEWPID], 'join its pid namespace'),
+    step('hand_over', [], 'go on in there'),
+  ];
+}
+
+test('a guest that hands over to a child in a joined pid namespace is known by the child’s number outside', async () => {
+  const owner = await keeper.start('sleep 1000', { cloneFlags: CLONE_NEWPID });
   try {
-    const guest = await keeper.start('echo $$; sleep 0.3', {
-      user: register(4),
+    for (const clone of [0, linux.CLONE_NEWNS]) {
+      const script = 'echo $$; cat /proc/sys/kernel/random/uuid; sleep 0.3; exit 5';
+      const stage = [...enterPidsOf(owner.pid), ...shell(script)];
+      const guest = await keeper.start('', { stage, cloneFlags: clone, awaitClients: 1 });
+      const status = readFileSync(`/proc/${guest.pid}/status`, 'latin1');
+      const [, inside] = new RegExp(`^NSpid:\\s+${guest.pid}\\s+(\\d+)$`, 'm').exec(status) ?? [];
+      assert.match(commandLine(guardOf(guest.pid)), /holm-guard/);
+      assert.match(status, new RegExp(`^NSsid:\\s+${guest.pid}\\s`, 'm'));
+      assert.equal((await guest.output()).split('\n')[0], inside);
+      assert.equal((await guest.ended()).code, 5);
+      const told = await guest.end;
+      assert.equal(told?.record?.code, 5);
+    }
+    // What fails in the child is told as ever.
+    const missing = [...enterPidsOf(owner.pid), step('exec', [['/nowhere'], ['nowhere'], []], 'execute "nowhere"')];
+    await assert.rejects(keeper.start('', { stage: missing }), /Cannot execute "nowhere": ENOENT from execve/);
+  } finally {
+    process.kill(owner.pid, 'SIGKILL');
+    await owner.ended();
+  }
+});
+
+test('a child that is handed over to has the terminal', async () => {
+  const owner = await keeper.start('sleep 1000', { cloneFlags: CLONE_NEWPID });
+  try {
+    const terminal = step('open_terminal', ['/dev/ptmx', 30, 90], 'open a terminal', { result: register(5) });
+    const guest = await keeper.start('', {
+      terminal: { rows: 30, columns: 90 },
       awaitClients: 1,
-      before: [
-        step('pidfd_open', [owner.pid, 0], 'open the other', { result: register(4) }),
-        step('setns', [register(4), CLONE_NEWPID], 'join its pid namespace'),
-      ],
+      stage: [terminal, ...enterPidsOf(owner.pid), ...shell('stty size; echo mine > /dev/tty; sleep 0.2')],
     });
-    assert.match(
-      readFileSync(`/proc/${guest.pid}/status`, 'latin1'),
-      new RegExp(`^NSpid:\\s+${guest.pid}\\s+\\d+$`, 'm'),
-    );
-    assert.notEqual((await guest.output()).trim(), String(guest.pid));
+    assert.equal(await guest.output(), '30 90\r\nmine\r\n');
     assert.equal((await guest.ended()).code, 0);
   } finally {
     process.kill(owner.pid, 'SIGKILL');
     await owner.ended();
   }
+});
+
+test('what a stage has open is closed when a child takes its place', async () => {
+  const directory = keeper.newDirectory();
+  const how = Buffer.alloc(24);
+  const open = step('openat2', [AT_FDCWD, directory, how, how.length], 'open a directory', { result: register(6) });
+  const use = step('fchdir', [register(6)], 'enter the directory');
+  const stage = [open, use, step('hand_over', [], 'go on in a child'), use];
+  await assert.rejects(keeper.start('', { stage }), /Cannot enter the directory: EBADF/);
+});
+
+test('an end with long exit files is told without them', async () => {
+  const file = join(keeper.newDirectory(), 'long');
+  writeFileSync(file, 'x'.repeat(5000));
+  const guest = await keeper.start('exit 6', { exitFiles: [file, file, file] });
+  const end = await guest.end;
+  assert.equal(end?.record, undefined);
+  assert.ok(end?.guardPid !== undefined);
+  const record = await guest.ended();
+  assert.deepEqual([record.code, record.files.map(({ length }) => length)], [6, [4096, 4096, 4096]]);
 });
 
 test('the guard’s program knows the guest’s streams', async () => {

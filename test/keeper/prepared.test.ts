@@ -87,7 +87,7 @@ test('the end is told on the connection of the GO', async () => {
   const { pid, end } = await prepared.go(startIn(directory, { stage: shell('exit 4') }));
   assert.equal(pid, prepared.pid);
   assert.deepEqual((await end)?.record, readExit(directory));
-  assert.equal((await end)?.record.code, 4);
+  assert.equal((await end)?.record?.code, 4);
 });
 
 test('a rest beyond the size of one message is refused, not cut', async () => {

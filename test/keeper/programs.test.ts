@@ -91,6 +91,7 @@ const malformed: Record<string, Buffer> = {
   'exec in a RUN': encodeProgram(shell('true')),
   'pack in a RUN': encodeProgram([step('pack', [0, '/', 0, 0], 'x')]),
   'await_guard in a RUN': encodeProgram([step('await_guard', [], 'x')]),
+  'hand_over in a RUN': encodeProgram([step('hand_over', [], 'x')]),
   'hold in a RUN': encodeProgram([step('hold', [3], 'x')]),
 };
 
@@ -364,4 +365,11 @@ test('a FORK whose client goes away ends', async () => {
 
 test('check_cwd', async () => {
   await kernel.run([step('check_cwd', [], 'check')]);
+});
+
+test('the error of a step has the kind that the step gives it', async () => {
+  const chdir = (kind?: 'conflict') =>
+    step('chdir', ['/nowhere'], 'enter "/nowhere"', kind === undefined ? {} : { kind });
+  await assert.rejects(keeper.kernel.fork([chdir()]).outcome, { kind: 'invalid' });
+  await assert.rejects(keeper.kernel.fork([chdir('conflict')]).outcome, { kind: 'conflict' });
 });
