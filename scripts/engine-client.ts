@@ -64,8 +64,9 @@ export async function callLines(
   method: string,
   path: string,
   onLine: (line: Readonly<Record<string, unknown>>) => void,
+  body?: unknown,
 ): Promise<void> {
-  const answer = await send(socket, method, path, { timeoutMs: 30 * 60_000 });
+  const answer = await send(socket, method, path, { timeoutMs: 30 * 60_000, body });
   if ((answer.statusCode ?? 0) >= 400) throw new Error(`${method} ${path}: ${messageOf(await textOf(answer))}`);
   for await (const text of createInterface({ input: answer })) {
     if (text.trim() === '') continue;

@@ -4,8 +4,9 @@ import { call, ping } from './engine-client.ts';
 import { step } from './step.ts';
 
 interface Guest {
-  readonly Id: string;
-  readonly Names: readonly string[];
+  readonly name: string;
+  /** What is asked of holmd to stop it. */
+  readonly stop: string;
 }
 
 try {
@@ -15,8 +16,8 @@ try {
   } else {
     const all = process.argv.includes('--all');
     const guests = await runningGuests();
-    const names = guests.map((guest) => guest.Names[0]?.slice(1) ?? guest.Id.slice(0, 12));
-    if (all && guests.length > 0) await step('guests', () => stopGuests(guests, names));
+    const names = guests.map(({ name }) => name);
+    if (all && guests.length > 0) await step('guests', () => stopGuests(guests));
     await step('holmd', async () => {
       await stopDaemon(pid);
       return `${pid} ended`;
@@ -35,10 +36,22 @@ try {
 // A daemon that does not answer can still be ended.
 async function runningGuests(): Promise<readonly Guest[]> {
   if (!(await ping(daemonPaths.socket))) return [];
-  return ((await call(daemonPaths.socket, 'GET', '/containers/json')) ?? []) as readonly Guest[];
+  const get = async (path: string): Promise<unknown> => (await call(daemonPaths.socket, 'GET', path)) ?? [];
+  const containers = (await get('/containers/json')) as readonly { Id: string; Names: readonly string[] }[];
+  const machines = (await get('/holm/machines')) as readonly { id: string; name: string; state: { is: string } }[];
+  return [
+    ...containers.map(({ Id, Names }) => ({
+      name: Names[0]?.slice(1) ?? Id.slice(0, 12),
+      stop: `/containers/${Id}/stop`,
+    })),
+    ...machines
+      .filter(({ state }) => state.is === 'running' || state.is === 'paused')
+      .map(({ id, name }) => ({ name: `machine ${name}`, stop: `/holm/machines/${id}/stop` })),
+  ];
 }
 
-async function stopGuests(guests: readonly Guest[], names: readonly string[]): Promise<string> {
-  await Promise.all(guests.map(({ Id }) => call(daemonPaths.socket, 'POST', `/containers/${Id}/stop`)));
-  return `stopped ${names.join(', ')}`;
+async function stopGuests(guests: readonly Guest[]): Promise<string> {
+  // A machine has a minute to power off.
+  await Promise.all(guests.map(({ stop }) => call(daemonPaths.socket, 'POST', stop, { timeoutMs: 120_000 })));
+  return `stopped ${guests.map(({ name }) => name).join(', ')}`;
 }

@@ -31,6 +31,12 @@ const groups: readonly Group[] = [
   { files: 'test/keeper/**/*.test.ts', concurrency: 2, fileTimeoutMs: 180_000, sanitized: true },
   // A machine without KVM takes both processors.
   { files: 'test/v2/**/*.test.ts', concurrency: 1, fileTimeoutMs: 360_000 },
+  // Makes an image twice, of a hundred packages.
+  { files: 'test/images/riscv64.test.ts', concurrency: 1, fileTimeoutMs: 480_000 },
+  // On a host where this never ran Debian's packages are configured in a machine first, which takes minutes.
+  { files: 'test/machines/debian.test.ts', concurrency: 1, fileTimeoutMs: 1_200_000 },
+  // Boots what that left in the cache.
+  { files: 'test/start/*.test.ts', concurrency: 1, fileTimeoutMs: 900_000 },
   { files: 'test/*/**/*.test.ts', concurrency: 2, fileTimeoutMs: 240_000 },
 ];
 
@@ -59,6 +65,10 @@ async function installPackages(): Promise<string> {
     { package: 'gcc', provides: 'gcc', for: 'the keeper' },
     { package: 'libc6-dev', provides: '/usr/lib/*/libc.a', for: "the keeper (the C library's static files)" },
     { package: 'debootstrap', provides: 'debootstrap', for: 'images from Debian packages' },
+    { package: 'kmod', provides: 'depmod', for: "the kernel of machines' images" },
+    { package: 'xz-utils', provides: 'xz', for: 'reading its modules' },
+    { package: 'erofs-utils', provides: 'mkfs.erofs', for: "machines' disks" },
+    { package: 'cpio', provides: 'cpio', for: "reading machines' initial RAM disks as others do" },
     { package: 'skopeo', provides: 'skopeo', for: "reading holm's content store as others do" },
     { package: 'umoci', provides: 'umoci', for: 'making images as others do' },
     { package: 'nftables', provides: 'nft', for: 'reading the firewall rules as others do' },
@@ -68,6 +78,7 @@ async function installPackages(): Promise<string> {
     { package: 'fish', provides: 'fish', for: "holm's completion" },
     { package: 'bsdutils', provides: 'script', for: 'terminals' },
     { package: 'qemu-system-x86', provides: 'qemu-system-x86_64', for: 'a machine with cgroup v2 alone' },
+    { package: 'chromium', provides: 'chromium', for: 'a machine in a page' },
     { package: 'e2fsprogs', provides: 'mke2fs', for: 'the disk of that machine' },
   ]);
   return installed.length === 0 ? 'all there' : `installed ${installed.join(', ')}`;

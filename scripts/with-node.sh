@@ -17,9 +17,13 @@ install_packages() {
   command -v npm >/dev/null 2>&1 || fail 'npm is missing' 'Install Node.js with npm (any version from 20 on); holm brings its own Node 24 as an npm package.'
   say 'Installing npm packages (Node 24, TypeScript, Biome, knip) …'
   log=$root/build/npm-install.log
+  # Asked first: npm tries for many minutes to install from a registry that is not there. Its cache may still have everything.
+  patience='--fetch-retries=1 --fetch-retry-mintimeout=1000 --fetch-timeout=30000 --loglevel=error'
+  # shellcheck disable=SC2086 # several words
+  if npm view node version $patience >"$log" 2>&1 </dev/null; then from=; else from=--offline; fi
   # Not `npm ci`: it refuses a lock file that leaves out other platforms' optional packages.
-  if ! (cd "$root" && npm install --no-save --no-audit --no-fund --no-progress --loglevel=error) >"$log" 2>&1 </dev/null; then
-    tail -n 20 "$log" >&2
+  if ! (cd "$root" && npm install --no-save --no-audit --no-fund --no-progress --loglevel=error $from) >>"$log" 2>&1 </dev/null; then
+    tail -n 30 "$log" >&2
     fail 'the npm packages cannot be installed' "npm's own words stand above, all of them in $log." \
       'If the registry cannot be reached: `npm ping` tells, and `npm config get registry` where npm looks.'
   fi

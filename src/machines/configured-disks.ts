@@ -43,6 +43,8 @@ export class ConfiguredDisks {
     return await this.#locks.hold(file, async () => {
       if (existsSync(file)) return file;
       const fresh = `${file}${unfinished}`;
+      using undo = new DisposableStack();
+      undo.defer(() => rmSync(fresh, { force: true }));
       const cached = join(this.#cacheDirectory, basename(file));
       const isCached = existsSync(cached);
       if (isCached) await copyDisk(cached, fresh, configuredDiskBytes);

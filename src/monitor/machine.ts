@@ -62,7 +62,8 @@ export class Machine {
   readonly layout: Layout;
   readonly guest: GuestMemory;
   readonly serial: SerialLine;
-  readonly #options: MachineOptions;
+  readonly #options: Omit<MachineOptions, 'kernel' | 'initrd' | 'firmware'>;
+  readonly #supervisorCalls: HartStart['supervisorCalls'];
   readonly #bus: Bus;
   readonly #closed = new AbortController();
   readonly #clock: Rtc;
@@ -71,8 +72,10 @@ export class Machine {
   readonly #signals: Signals;
 
   /** Builds the machine and puts its kernel in place; nothing runs yet. Throws BadKernel. */
-  constructor(options: MachineOptions) {
+  constructor({ kernel, initrd, firmware, ...options }: MachineOptions) {
+    // The files lie in the guest's memory from here on: kept here too they would be some fifty megabytes more.
     this.#options = options;
+    this.#supervisorCalls = firmware ? 'firmware' : 'monitor';
     this.layout = layout(options.harts, options.ramBytes);
     const pages = this.layout.totalBytes / wasmPageBytes;
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
@@ -93,7 +96,7 @@ export class Machine {
         new VirtioMmio({ device, slot, memory: this.guest, port, ...(options.broke && { broke: options.broke }) }),
       );
     }
-    this.#load();
+    this.#load({ kernel, ...(initrd && { initrd }), ...(firmware && { firmware }) });
   }
 
   /** Runs the machine to its end. */
@@ -109,7 +112,7 @@ export class Machine {
           ramBytes: this.#options.ramBytes,
           index,
           engine: this.#options.engine,
-          supervisorCalls: this.#options.firmware ? 'firmware' : 'monitor',
+          supervisorCalls: this.#supervisorCalls,
           startedAtMs,
         })
         .catch((error: unknown) => this.stop({ by: 'fault', error })),
@@ -143,8 +146,8 @@ export class Machine {
   }
 
   /** Kernel, initial RAM disk and device tree into RAM; hart 0 will start at the kernel, the others wait for it. */
-  #load(): void {
-    const { harts, ramBytes, kernel, initrd, firmware, commandLine, virtio, random } = this.#options;
+  #load({ kernel, initrd, firmware }: Pick<MachineOptions, 'kernel' | 'initrd' | 'firmware'>): void {
+    const { harts, ramBytes, commandLine, virtio, random } = this.#options;
     const initrdBytes = initrd?.length ?? 0;
     const seed = random(32);
     const tree = (start: number): Uint8Array =>

@@ -90,7 +90,7 @@ test('hsm: a stopped hart is started once, a wrong one not at all', () => {
   const { call, control } = world();
   assert.deepEqual(call(hsm, 2n, 1n), [0n, BigInt(hartState.stopped)]);
   assert.deepEqual(call(hsm, 0n, 1n, 0x8020_0000n, 77n), [0n, 0n]);
-  assert.deepEqual(control.begin(1), { pc: 0x8020_0000, opaque: 77 });
+  assert.deepEqual(control.begin(1), { pc: 0x8020_0000, opaque: 77, firmware: 0 });
   assert.equal(control.state(1), hartState.startPending);
   assert.deepEqual(call(hsm, 0n, 0n, 0n, 0n), [-6n, 0n]);
   assert.deepEqual(call(hsm, 0n, 2n, 0n, 0n), [-3n, 0n]);

@@ -195,6 +195,7 @@ export function answerCall(world: SbiWorld): void {
 function chosen({ control }: SbiWorld, mask = 0n, first = 0n): number[] | undefined {
   const all = Array.from({ length: control.harts }, (_, hart) => hart);
   if (first === 0xffff_ffff_ffff_ffffn) return all;
+  if (first >= BigInt(control.harts)) return undefined;
   const bits = mask << first;
   if (bits >> BigInt(control.harts)) return undefined;
   return all.filter((hart) => (bits >> BigInt(hart)) & 1n);

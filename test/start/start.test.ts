@@ -1,4 +1,5 @@
-// npm start and npm stop, with directories and names of their own: from nothing to a running container, twice, and after a kill.
+// npm start and npm stop, with directories and names of their own: from nothing to a running container and a machine that booted,
+// twice, and after a kill.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -28,17 +29,18 @@ after(async () => {
 });
 
 const script = (name: string, ...args: readonly string[]): Promise<CommandResult> =>
-  command(['sh', join(root, 'scripts/with-node.sh'), `scripts/${name}.ts`, ...args], { env, timeoutMs: 170_000 });
+  command(['sh', join(root, 'scripts/with-node.sh'), `scripts/${name}.ts`, ...args], { env, timeoutMs: 600_000 });
 const start = (): Promise<CommandResult> => script('start');
 const stop = (...args: readonly string[]): Promise<CommandResult> => script('stop', ...args);
 const docker = async (...args: readonly string[]): Promise<CommandResult> =>
   command([await dockerClient(), '-H', dockerHost, ...args], { env: { ...env, HOME: directory }, timeoutMs: 30_000 });
 const daemonPid = (): number => Number(readFileSync(join(directory, 'run/holmd.pid'), 'utf8'));
 
-test('the first time everything is made, and a container runs', async () => {
+test('the first time everything is made, a container runs, and a machine boots', async () => {
   const { code, output } = await start();
   assert.equal(code, 0, output);
   assert.match(output, /container, by holm: Debian GNU\/Linux 12 \(bookworm\)/);
+  assert.match(output, /machine booted: Debian GNU\/Linux 13 on Linux [\d.]+\S*-riscv64, to its login prompt/);
   assert.match(output, new RegExp(`export DOCKER_HOST=${dockerHost}`));
   assert.match(readFileSync(`/proc/${daemonPid()}/cmdline`, 'latin1'), /^holmd/);
 });

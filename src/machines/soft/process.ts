@@ -44,6 +44,9 @@ async function runOnce(settings: ProcessSettings, watch: ConsoleWatch): Promise<
   }
 }
 
+/** How long a guest that does not listen yet is waited for when it is to power off. */
+const agentPatienceMs = 5000;
+
 function build(settings: ProcessSettings, devices: Devices, watch: ConsoleWatch): Machine {
   const output = new ConsoleOutput(process.stdout);
   try {
@@ -81,7 +84,9 @@ async function withConsole(machine: Machine, devices: Devices): Promise<MachineE
     machine.serial.receive(bytes);
   };
   const stop = (): void => {
-    if (!devices.agent.askPowerOff()) machine.stop();
+    if (devices.agent.askPowerOff()) return;
+    // A guest that is about to be up listens soon; one without an agent never does.
+    setTimeout(() => devices.agent.askPowerOff() || machine.stop(), agentPatienceMs).unref();
   };
   const sized = (): void => devices.agent.setSize(process.stdout.rows, process.stdout.columns);
   process.stdin.on('data', typed);

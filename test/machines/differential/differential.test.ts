@@ -4,13 +4,15 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { after, before, test } from 'node:test';
+import { installMissing } from '../../../scripts/debian.ts';
 import { firstDifference } from './first-difference.ts';
 import { runInOwn } from './own-machine.ts';
-import { runInQemu } from './qemu-machine.ts';
+import { qemu, runInQemu } from './qemu-machine.ts';
 import { type ProgramOptions, randomProgram } from './random-program.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'holm-differential-'));
+before(() => installMissing([qemu]));
 after(() => rmSync(directory, { recursive: true, force: true }));
 
 const times = Number(process.env.HOLM_DIFFERENTIAL ?? 1);

@@ -1,5 +1,5 @@
 // Our machine, bare: runs a flat image in M mode, and gives what it printed.
-import { syscon, uart } from '../../../src/devices/address-map.ts';
+import { clint, syscon, uart } from '../../../src/devices/address-map.ts';
 import { layout, ramStart, wasmPageBytes } from '../../../src/memory/layout.ts';
 import { createHart, type HartOptions } from '../../../src/vcpu/hart.ts';
 import { ramBytes, timeoutMs } from './qemu-machine.ts';
@@ -21,7 +21,10 @@ export function runInOwn(image: Uint8Array, engine: HartOptions['engine']): OwnR
     layout: map,
     index: 0,
     engine,
+    // Random programs repeat little: so that most of them is translated all the same.
+    hotCount: 200,
     supervisorCalls: 'firmware',
+    clintStart: clint.start,
     clock: () => 0,
     mmio: {
       has: (address) => (address >= uart.start && address < uart.start + 8) || address === syscon.start,

@@ -2,80 +2,37 @@
 // fetches through the same tables; traps are taken in M mode or delegated. What every trial did is folded into one number.
 import { encode } from '../../../src/vcpu/encode.ts';
 import { Assembler } from './assembler.ts';
-import { print, syscon } from './bare-program.ts';
+import { driver } from './paging-driver.ts';
+import {
+  accessed,
+  csr,
+  dataStart,
+  dummy,
+  field,
+  floatRegister,
+  imageBytes,
+  operand,
+  type PagingOptions,
+  pageAt,
+  pageBytes,
+  pristineStart,
+  result,
+  status,
+  stubBytes,
+  stubStart,
+  tablesStart,
+  times,
+  trialBytes,
+  trialsStart,
+} from './paging-layout.ts';
 import { handlerStart, PagingTables, pagesOfZone, ramStart, spaces, zones } from './paging-tables.ts';
 import { Random } from './random.ts';
-
-export interface PagingOptions {
-  readonly seed: number;
-  readonly trials: number;
-  readonly rounds: number;
-  /** Prints the fold after each trial, not only after each round. */
-  readonly talkative?: boolean;
-}
 
 export interface PagingProgram {
   readonly image: Uint8Array;
   /** What each trial is, in words. */
   readonly trials: readonly string[];
 }
-
-const imageBytes = 0x80_0000;
-const trialsStart = 0x4_0000;
-const trialBytes = 128;
-/** Tables as they are at the start of a round, beside those in use (paging-tables.ts). */
-const tablesStart = 0x10_0000;
-const tablesBytes = 0x1_8000;
-const pristineStart = 0x14_0000;
-const dummy = 0x1f_f000;
-const pageBytes = 4096;
-const zoneBytes = 0x20_0000;
-/** In each page of a zone: one piece of code for each operation, and room for data behind. */
-const stubStart = 0x20;
-const stubBytes = 32;
-const dataStart = 0x800;
-
-/** Places in a trial's record. */
-const field = {
-  ...{ poke: 0, value: 8, satp: 32, mstatus: 40, medeleg: 48, address: 56, operand: 64, pc: 72 },
-  ...{ lower: 80, fence: 88, fenceAddress: 96, fenceAsid: 104, stvec: 112, times: 120 },
-} as const;
-const csr = {
-  ...{ mstatus: 0x300, medeleg: 0x302, mtvec: 0x305, menvcfg: 0x30a, mepc: 0x341, mcause: 0x342, mtval: 0x343 },
-  ...{
-    mhartid: 0xf14,
-    pmpcfg0: 0x3a0,
-    pmpaddr0: 0x3b0,
-    sstatus: 0x100,
-    stvec: 0x105,
-    sepc: 0x141,
-    scause: 0x142,
-    stval: 0x143,
-  },
-  ...{ satp: 0x180 },
-} as const;
-const status = {
-  ...{
-    sie: 2,
-    spie: 0x20,
-    mpie: 0x80,
-    spp: 0x100,
-    mpp: 0x1800,
-    fs: 0x6000,
-    mprv: 0x2_0000,
-    sum: 0x4_0000,
-    mxr: 0x8_0000,
-  },
-  ...{ tvm: 0x10_0000, tw: 0x20_0000, tsr: 0x40_0000 },
-} as const;
-/** What both machines have in mstatus. */
-const statusMask = 0x7e_79aa;
-
-/** Registers: the record, its end, the fold and its factor; address, operand and result; the number of times. */
-const [record, end, folded, factor, rounds] = [8, 9, 18, 19, 20] as const;
-const [accessed, operand, result, fenceAddress, fenceAsid, times] = [10, 11, 12, 13, 14, 7] as const;
-const [t0, t3, t4, t5] = [5, 28, 29, 30] as const;
-const floatRegister = 1;
 
 interface Operation {
   readonly name: string;
@@ -115,15 +72,6 @@ const operations: readonly Operation[] = [
   { ...plain('mret', encode('mret')), only: (mode) => mode < 3 },
 ];
 
-/** What a fence forgets: everything, an address, an address space, an address of an address space. */
-const fences: readonly (readonly [name: string, word?: number])[] = [
-  ['none'],
-  ['all', encode('sfence.vma')],
-  ['address', encode('sfence.vma', { rs1: fenceAddress })],
-  ['asid', encode('sfence.vma', { rs2: fenceAsid })],
-  ['both', encode('sfence.vma', { rs1: fenceAddress, rs2: fenceAsid })],
-];
-
 function plain(name: string, word: number): Operation {
   return { name, words: [word], align: 1 };
 }
@@ -143,10 +91,6 @@ export function pagingProgram(options: PagingOptions): PagingProgram {
     last = selected;
   }
   return { image: a.finish(), trials: words };
-}
-
-function pageAt(zone: number, page: number): number {
-  return zone * zoneBytes + page * pageBytes;
 }
 
 function fillPage(a: Assembler, random: Random, page: number): void {
@@ -277,165 +221,4 @@ function offset(random: Random, align: number): number {
     ? random.between(pageBytes - 8, pageBytes - 1)
     : random.between(dataStart, pageBytes - 16);
   return at & -align;
-}
-
-function driver(a: Assembler, options: PagingOptions): void {
-  const address = (rd: number, offset: number): void => a.liUnsigned(rd, ramStart + offset);
-  const read = (rd: number, number: number): void => a.emit('csrrs', { rd, imm: number });
-  const write = (number: number, rs1: number): void => a.emit('csrrw', { rs1, imm: number });
-  const labelled = (rd: number, label: string): void => {
-    // The image is flat: a label's address is known once the jump over it is.
-    a.to(`${label}.end`, 'jal', { rd });
-  };
-  read(t0, csr.mhartid);
-  a.to('park', 'bne', { rs1: t0, rs2: 0 });
-  labelled(t0, 'machine');
-  machineTrap(a, options);
-  a.label('machine.end');
-  write(csr.mtvec, t0);
-  a.to('supervisor.end', 'jal', { rd: 0 });
-  supervisorTrap(a);
-  for (const [name, word] of fences) {
-    a.label(`fence.${name}`);
-    if (word !== undefined) a.word(word);
-    a.emit('jalr', { rs1: 1 });
-  }
-  a.label('supervisor.end');
-  a.li(t0, -1);
-  write(csr.pmpaddr0, t0);
-  a.li(t0, 0x1f);
-  write(csr.pmpcfg0, t0);
-  // Svadu: QEMU 7.2 always sets accessed and dirty bits itself.
-  a.li(t0, 1);
-  a.emit('slli', { rd: t0, rs1: t0, imm: 61 });
-  a.emit('csrrs', { rs1: t0, imm: csr.menvcfg });
-  a.li(t0, status.fs);
-  a.emit('csrrs', { rs1: t0, imm: csr.mstatus });
-  a.li(folded, 0);
-  a.li(factor, 0x5bd1_e995 | 0);
-  a.li(rounds, options.rounds);
-
-  a.label('round');
-  address(t3, tablesStart);
-  address(t4, pristineStart);
-  address(t5, pristineStart + tablesBytes);
-  a.label('copy');
-  a.emit('ld', { rd: t0, rs1: t4 });
-  a.emit('sd', { rs1: t3, rs2: t0 });
-  a.emit('addi', { rd: t3, rs1: t3, imm: 8 });
-  a.emit('addi', { rd: t4, rs1: t4, imm: 8 });
-  a.to('copy', 'bne', { rs1: t4, rs2: t5 });
-  write(csr.satp, 0);
-  a.emit('sfence.vma');
-  address(record, trialsStart);
-  address(end, trialsStart + options.trials * trialBytes);
-
-  a.label('next');
-  const load = (rd: number, of: number): void => a.emit('ld', { rd, rs1: record, imm: of });
-  load(t0, field.poke);
-  load(t3, field.value);
-  a.emit('sd', { rs1: t0, rs2: t3 });
-  load(t0, field.fence);
-  load(fenceAddress, field.fenceAddress);
-  load(fenceAsid, field.fenceAsid);
-  a.emit('jalr', { rd: 1, rs1: t0 });
-  for (const name of ['satp', 'medeleg', 'stvec'] as const) {
-    load(t0, field[name]);
-    write(csr[name], t0);
-  }
-  load(accessed, field.address);
-  load(operand, field.operand);
-  load(times, field.times);
-  a.emit('fmv.d.x', { rd: floatRegister, rs1: operand });
-  a.li(result, 0);
-  load(t4, field.pc);
-  load(t3, field.lower);
-  load(t0, field.mstatus);
-  a.to('same', 'beq', { rs1: t3, rs2: 0 });
-  write(csr.mepc, t4);
-  write(csr.mstatus, t0);
-  a.emit('mret');
-  a.label('same');
-  write(csr.mstatus, t0);
-  a.emit('jalr', { rs1: t4 });
-
-  a.label('park');
-  a.emit('wfi');
-  a.to('park', 'jal', { rd: 0 });
-}
-
-/** The end of a trial: folds what came out, goes on to the next; at the end of a round, all of memory is folded. */
-function machineTrap(a: Assembler, { talkative, trials }: PagingOptions): void {
-  const fold = (register: number): void => foldRegister(a, register);
-  a.emit('lui', { rd: t0, imm: status.mprv });
-  a.emit('csrrc', { rd: t3, rs1: t0, imm: csr.mstatus });
-  a.li(t0, statusMask);
-  a.emit('and', { rd: t3, rs1: t3, rs2: t0 });
-  fold(t3);
-  for (const which of [csr.mcause, csr.mtval, csr.mepc]) {
-    a.emit('csrrs', { rd: t3, imm: which });
-    fold(t3);
-    if (talkative) print(a, t3, 32);
-  }
-  fold(result);
-  a.emit('fmv.x.d', { rd: t3, rs1: floatRegister });
-  fold(t3);
-  if (talkative) {
-    print(a, t3, 32);
-    print(a, result, 32);
-    print(a, folded, 10);
-  }
-  a.emit('addi', { rd: record, rs1: record, imm: trialBytes });
-  a.to('next', 'bne', { rs1: record, rs2: end });
-  foldMemory(a, tablesStart, tablesBytes);
-  for (const zone of zones) foldMemory(a, pageAt(zone, 0), (pagesOfZone + 1) * pageBytes);
-  if (trials > 0) print(a, folded, 10);
-  a.emit('addi', { rd: rounds, rs1: rounds, imm: -1 });
-  a.to('round', 'bne', { rs1: rounds, rs2: 0 });
-  a.liUnsigned(t0, syscon);
-  a.li(t3, 0x5555);
-  a.emit('sw', { rs1: t0, rs2: t3 });
-  a.label('off');
-  a.to('off', 'jal', { rd: 0 });
-}
-
-/** In S mode: folds, and goes on behind the instruction; what cannot go on calls M mode, as do calls of U mode. */
-function supervisorTrap(a: Assembler): void {
-  a.label('supervisor');
-  a.emit('csrrs', { rd: t3, imm: csr.sstatus });
-  a.li(t0, statusMask);
-  a.emit('and', { rd: t3, rs1: t3, rs2: t0 });
-  foldRegister(a, t3);
-  for (const which of [csr.sepc, csr.stval, csr.scause]) {
-    a.emit('csrrs', { rd: t3, imm: which });
-    foldRegister(a, t3);
-  }
-  for (const cause of [1, 8, 12]) {
-    a.li(t4, cause);
-    a.to('supervisor.over', 'beq', { rs1: t3, rs2: t4 });
-  }
-  a.emit('csrrs', { rd: t3, imm: csr.sepc });
-  a.emit('addi', { rd: t3, rs1: t3, imm: 4 });
-  a.emit('csrrw', { rs1: t3, imm: csr.sepc });
-  a.emit('sret');
-  a.label('supervisor.over');
-  a.emit('ecall');
-}
-
-function foldRegister(a: Assembler, register: number): void {
-  a.emit('xor', { rd: folded, rs1: folded, rs2: register });
-  a.emit('mul', { rd: folded, rs1: folded, rs2: factor });
-  a.emit('srli', { rd: t5, rs1: folded, imm: 29 });
-  a.emit('xor', { rd: folded, rs1: folded, rs2: t5 });
-}
-
-function foldMemory(a: Assembler, start: number, bytes: number): void {
-  const label = `fold.${a.at}`;
-  a.liUnsigned(t3, ramStart + start);
-  a.liUnsigned(t4, ramStart + start + bytes);
-  a.label(label);
-  a.emit('ld', { rd: t0, rs1: t3 });
-  foldRegister(a, t0);
-  a.emit('addi', { rd: t3, rs1: t3, imm: 8 });
-  a.to(label, 'bne', { rs1: t3, rs2: t4 });
 }
