@@ -35,6 +35,26 @@ test('half an instruction is changed', () => {
   assert.equal(machine.hart.x(10), 77n);
 });
 
+test('a store over itself or over the instruction behind it goes on behind it, once', () => {
+  const next = encode('addi', { rd: 8, rs1: 8, imm: 1 });
+  for (const name of ['sw', 'amoswap.w']) {
+    const machine = createTestMachine();
+    machine.put(codeAt, [encode(name, { rs1: 5, rs2: 6 }), addi(1), ecall]);
+    machine.hart.setX(5, BigInt(codeAt));
+    machine.hart.setX(6, BigInt(next));
+    machine.call(codeAt);
+    assert.deepEqual([machine.hart.x(10), machine.hart.x(8)], [1n, 0n], name);
+  }
+  // c.sw x9, 0(x8) over the two bytes behind it and more.
+  const machine = createTestMachine();
+  const [store, nop, increment] = [0xc004, 0x0001, 0x0385];
+  machine.put(codeAt, [store | (nop << 16), nop | (nop << 16), ecall]);
+  machine.hart.setX(8, BigInt(codeAt + 2));
+  machine.hart.setX(9, BigInt(increment | (nop << 16)));
+  machine.call(codeAt);
+  assert.equal(machine.hart.x(7), 1n);
+});
+
 test('an instruction that lies in two pages', () => {
   const machine = createTestMachine();
   const { hart, guest } = machine;

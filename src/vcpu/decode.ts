@@ -44,8 +44,20 @@ function makeList(key: number, bits: number): readonly Instruction[] {
  * if it is illegal or of an extension that the hart lacks.
  */
 export function decode(memory: number): Decoded | undefined {
-  const compressed = isCompressed(memory);
-  const bits = compressed ? expandCompressed(memory & 0xffff) : memory >>> 0;
+  if (!isCompressed(memory)) return decodeBits(memory >>> 0, 4);
+  const low = memory & 0xffff;
+  let decoded = compressedDecoded[low];
+  if (decoded === undefined) {
+    decoded = decodeBits(expandCompressed(low), 2) ?? null;
+    compressedDecoded[low] = decoded;
+  }
+  return decoded ?? undefined;
+}
+
+/** What 16-bit instructions decode to, once asked for: more than half of all code is of these. */
+const compressedDecoded: (Decoded | null | undefined)[] = new Array(0x1_0000);
+
+function decodeBits(bits: number, bytes: 2 | 4): Decoded | undefined {
   const instruction = findInstruction(bits);
   if (instruction === undefined) return undefined;
   const rounding = (bits >>> 12) & 7;
@@ -59,7 +71,7 @@ export function decode(memory: number): Decoded | undefined {
     rs3: fields & rs3Field ? bits >>> 27 : 0,
     imm: immediateOf(instruction.format, bits),
     rounding,
-    bytes: compressed ? 2 : 4,
+    bytes,
     bits,
   };
 }

@@ -315,8 +315,9 @@ export class DecodedPages implements RegionEntries {
     bytes[at + record.handler] = nop ? handler.nop : handlers.get(instruction)!;
   }
 
+  /** To be decoded anew. An instruction that changed itself still reads its operands and its length here. */
   #clearRecord(at: number): void {
-    this.#words.fill(0, at >> 2, (at + record.bytes) >> 2);
+    this.#bytes[at + record.handler] = handler.none;
   }
 
   #writeNext(at: number): void {

@@ -8,7 +8,7 @@ import { DecodedPages } from './decoded-pages.ts';
 import { routines } from './float/routines.ts';
 import { state, tables } from './hart-state.ts';
 import { createInterpreter, type Interpreter } from './interpreter.ts';
-import type { Clock, Mmio } from './mmio.ts';
+import { type Clock, type Mmio, timebaseHertz } from './mmio.ts';
 import { protectedRanges } from './protection.ts';
 import { Requests, request } from './requests.ts';
 import { after } from './runtime-system.ts';
@@ -26,6 +26,10 @@ export interface HartOptions {
   readonly clintStart?: number;
   /** Which engine runs guest code; 'translator' starts in the interpreter and translates what is hot. */
   readonly engine: 'interpreter' | 'translator';
+  /** Told when translated code was not valid WebAssembly; such code stays with the interpreter. */
+  readonly invalidCode?: (error: unknown) => void;
+  /** Jumps to an instruction after which it is translated, below 65,536. Tests take few. */
+  readonly hotCount?: number;
 }
 
 /**
@@ -63,10 +67,14 @@ export interface Hart {
   serveRequests(): void;
 }
 
-/** Guest instructions between two looks at the clock and at what is to be translated. */
-const sliceInstructions = 0x4_0000;
-/** Jumps to an instruction after which it is translated. */
-const hotCount = 1000;
+/**
+ * Guest instructions between two looks at the clock and at what is to be translated: as many as take about so long, for some take
+ * a thousand times as long as others (devices' registers).
+ */
+const sliceInstructions = { least: 0x400, most: 0x4_0000 } as const;
+const sliceTicks = 2e-3 * timebaseHertz;
+/** Where interpreting an instruction and what follows it has cost about as much as translating it would. */
+const usualHotCount = 16_000;
 /** Slots of the table of regions; slot 0 stays empty. */
 const regionSlots: number = tables.maxRegions / 4;
 /** Pages above which a fence for a range of addresses is one for all. */
@@ -88,6 +96,7 @@ class SoftwareHart implements Hart {
   readonly #requests: Requests;
   readonly #translator: Translator | undefined;
   readonly #interpreter: Interpreter;
+  #slice: number = sliceInstructions.most;
 
   constructor(options: HartOptions) {
     const { memory, layout, index, clock, clintStart } = options;
@@ -103,7 +112,8 @@ class SoftwareHart implements Hart {
     this.#requests = new Requests(memory.buffer, layout, index, (bits) => this.#serve(bits));
     this.#pages = new DecodedPages({
       ...{ buffer: memory.buffer, layout, index },
-      askForStores: (harts) => this.#requests.ask(harts, request.flushStores),
+      // A fetch asks this: its translation must not be fenced away under it. Who waits here serves the same, so all go on.
+      askForStores: (harts) => this.#requests.ask(harts, request.flushStores, request.flushStores),
       dropped: (page) => this.#translator?.dropPage(page),
       placed: (page) => this.#translator?.decoded(page),
     });
@@ -112,7 +122,8 @@ class SoftwareHart implements Hart {
     const soft = (routine: number, rounding: number): void => this.#soft(routine, rounding);
     this.#interpreter = createInterpreter(
       {
-        ...{ memory, layout, index, hotCount, softRoutines: routines },
+        ...{ memory, layout, index, softRoutines: routines },
+        hotCount: options.hotCount ?? usualHotCount,
         callsLeave: options.supervisorCalls === 'monitor',
         scratchPage: this.#pages.scratchPage,
         regions: table,
@@ -143,6 +154,7 @@ class SoftwareHart implements Hart {
     );
     if (table) {
       this.#translator = new Translator({
+        ...(options.invalidCode && { invalid: options.invalidCode }),
         ...{ memory, table, firstSlot: 1, entries: this.#pages, soft: routines, callSoft: soft, hart: this.#area },
         decodeAt: (page, offset) => this.#pages.decodeAt(page, offset),
       });
@@ -170,13 +182,21 @@ class SoftwareHart implements Hart {
       if (left <= 0) return 'budget';
       this.#translator?.work();
       this.#updateTimers();
-      const slice = Math.min(left, sliceInstructions);
+      const slice = Math.min(left, this.#slice);
       this.#startSlice(slice);
+      const startedAt = this.#options.clock();
       const why = this.#interpreter.run();
+      this.#sizeSlice(this.#options.clock() - startedAt);
       left -= slice - this.#view.getInt32(this.#area + state.budget, true);
       if (why === after.supervisorCall) return 'sbi';
       if (why === after.wfi) return 'wfi';
     }
+  }
+
+  #sizeSlice(ticks: number): void {
+    const { least, most } = sliceInstructions;
+    if (ticks > sliceTicks) this.#slice = Math.max(least, Math.floor((this.#slice * sliceTicks) / ticks));
+    else if (this.#slice < most) this.#slice = Math.min(most, this.#slice * 2);
   }
 
   reset(pc: number, privilege: 1 | 3, a0: number, a1: number): void {
@@ -184,7 +204,8 @@ class SoftwareHart implements Hart {
     this.#bytes.fill(0, area + state.budget, area + state.running);
     this.#bytes.fill(0, area + state.pc, area + state.scratch);
     this.#bytes.fill(0, area + state.x, area + state.call);
-    Atomics.store(this.#words, this.#word(hartWord.pending), 0);
+    // Lines of the interrupt controller stay as they are.
+    Atomics.and(this.#words, this.#word(hartWord.pending), interrupt.meip | interrupt.seip);
     this.#put(state.pc, BigInt(pc));
     this.#view.setInt32(area + state.privilege, privilege, true);
     this.setX(10, BigInt(a0));

@@ -66,7 +66,15 @@ else runHart(workerData as TestHartStart);
 /** Runs a hart until its first ecall. */
 function runHart({ memory, index, pc, engine }: TestHartStart): void {
   const hart = createHart({
-    ...{ memory, layout: layout(2, ramBytes), index, engine, clock: () => 0, supervisorCalls: 'monitor' },
+    ...{
+      memory,
+      layout: layout(2, ramBytes),
+      index,
+      engine,
+      hotCount: 1000,
+      clock: () => 0,
+      supervisorCalls: 'monitor',
+    },
     mmio: { has: () => false, read: () => 0, write: () => {} },
   });
   hart.reset(pc, 1, index, 0);

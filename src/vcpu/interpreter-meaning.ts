@@ -146,7 +146,8 @@ export class InterpreterMeaning extends Meaning {
   }
 
   atomic(operation: AtomicOperation, bytes: 4 | 8): this {
-    const offset = this.#resolve(bytes, accessKind.store);
+    const written = this.temp(i32);
+    const offset = this.#resolve(bytes, accessKind.store, written);
     const wide = bytes === 8;
     if (operation === 'min' || operation === 'max' || operation === 'minu' || operation === 'maxu') {
       this.#extreme(operation, offset, wide);
@@ -163,7 +164,7 @@ export class InterpreterMeaning extends Meaning {
       emit[operation]();
     }
     if (!wide) this.i64ExtendI32S();
-    return this.toRd();
+    return this.#note(offset, bytes, written).toRd();
   }
 
   loadReserved(bytes: 4 | 8): this {
@@ -185,7 +186,8 @@ export class InterpreterMeaning extends Meaning {
     this.i64Const(1).localSet(failed);
     this.i32Const(0).i32Load(this.#at(state.reserved));
     this.rs1().i32Const(0).i64Load(this.#at(state.reservation)).i64Eq().i32And().if_();
-    const offset = this.#resolve(bytes, accessKind.store);
+    const written = this.temp(i32);
+    const offset = this.#resolve(bytes, accessKind.store, written);
     this.localGet(offset).i32Const(0);
     if (bytes === 8) {
       this.i64Load(this.#at(state.reservedValue)).rs2().i64AtomicRmwCmpxchg();
@@ -194,7 +196,7 @@ export class InterpreterMeaning extends Meaning {
       this.i32Load(this.#at(state.reservedValue)).rs2().i32WrapI64().i32AtomicRmwCmpxchg();
       this.i32Const(0).i32Load(this.#at(state.reservedValue)).i32Ne();
     }
-    this.i64ExtendI32U().localSet(failed).end();
+    this.i64ExtendI32U().localSet(failed).#note(offset, bytes, written).end();
     this.i32Const(0).i32Const(0).i32Store(this.#at(state.reserved));
     return this.localGet(failed).toRd();
   }
@@ -441,17 +443,25 @@ export class InterpreterMeaning extends Meaning {
     return this.i32Const(bytes).call(this.#f.accesses.store).if_().goto('enter').end().end();
   }
 
-  /** A local with the offset of the atomic access at X[rs1]; what traps does not come here. */
-  #resolve(bytes: number, kind: number): number {
+  /** A local with the offset of the atomic access at X[rs1]; what traps does not come here. `slow` gets what `#note` needs. */
+  #resolve(bytes: number, kind: number, slow?: number): number {
     const address = this.temp(i64);
     const entry = this.temp(i32);
     const offset = this.temp(i32);
     const which = kind === accessKind.store ? tlb.store : tlb.load;
+    if (slow !== undefined) this.i32Const(0).localSet(slow);
     this.rs1().localSet(address).#hits(address, entry, which, bytes).if_(i32);
     this.#translated(address, entry, which).else_();
-    this.storePc().localGet(address).i32Const(bytes).i32Const(kind).call(this.#f.accesses.resolve).end();
-    this.localTee(offset).i32Eqz().if_().goto('enter').end();
+    this.storePc().localGet(address).i32Const(bytes).i32Const(kind).call(this.#f.accesses.resolve);
+    if (slow !== undefined) this.i32Const(1).localSet(slow);
+    this.end().localTee(offset).i32Eqz().if_().goto('enter').end();
     return offset;
+  }
+
+  /** After a write that did not hit in the TLB: its page may hold instructions. */
+  #note(offset: number, bytes: number, slow: number): this {
+    this.localGet(slow).if_().localGet(offset).i32Const(bytes).call(this.#f.accesses.note);
+    return this.end();
   }
 
   /** Pushes the old value; the new one is the lesser or greater of it and X[rs2]. */

@@ -32,21 +32,24 @@ export class Requests {
     this.#serve = serve;
   }
 
-  /** Carries out what others ask, then tells them. */
-  serve(): void {
+  /** Carries out what others ask, or only some of it, then tells them. */
+  serve(which = -1): void {
     const word = this.#word(this.#index, hartWord.requests);
-    const bits = Atomics.load(this.#words, word);
+    const bits = Atomics.load(this.#words, word) & which;
     if (bits === 0) return;
     this.#serve(bits);
     Atomics.and(this.#words, word, ~bits);
     Atomics.notify(this.#words, word);
   }
 
-  /** Asks other harts, and returns when each has served or executes nothing. */
-  ask(harts: readonly number[], bits: number): void {
+  /**
+   * Asks other harts, and returns when each has served or executes nothing. Between two instructions a hart serves anything
+   * meanwhile; in the midst of one only what that instruction does not rest on (`meanwhile`), such as a translation it just made.
+   */
+  ask(harts: readonly number[], bits: number, meanwhile = -1): void {
     const others = harts.filter((hart) => hart !== this.#index);
     for (const hart of others) this.#signals.request(hart, bits);
-    for (const hart of others) this.#waitFor(hart, bits);
+    for (const hart of others) this.#waitFor(hart, bits, meanwhile);
   }
 
   /** Says that the hart begins or ends executing guest code. */
@@ -55,13 +58,13 @@ export class Requests {
     if (!running) Atomics.notify(this.#words, this.#word(this.#index, hartWord.requests));
   }
 
-  #waitFor(hart: number, bits: number): void {
+  #waitFor(hart: number, bits: number, meanwhile: number): void {
     const word = this.#word(hart, hartWord.requests);
     const running = this.#word(hart, state.running);
     for (;;) {
       const pending = Atomics.load(this.#words, word);
       if ((pending & bits) === 0 || Atomics.load(this.#words, running) === 0) return;
-      this.serve();
+      this.serve(meanwhile);
       Atomics.wait(this.#words, word, pending, waitMs);
     }
   }

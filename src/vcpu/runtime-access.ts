@@ -43,6 +43,8 @@ export interface Accesses {
   readonly store: number;
   /** (va: i64, bytes: i32, access: i32) -> i32: the offset of an aligned atomic access, 0 if it trapped. */
   readonly resolve: number;
+  /** (offset: i32, bytes: i32): what `resolve` gave has been written. Not before: other harts look at the bytes when they hear. */
+  readonly note: number;
 }
 
 const pageMask = (1 << pageShift) - 1;
@@ -52,12 +54,14 @@ export function defineAccesses(module: Module, runtime: Runtime, { layout }: Pla
   const load = module.declare(module.type([i64, i32, i32, i32], [i32]));
   const store = module.declare(module.type([i64, i64, i32], [i32]));
   const resolve = module.declare(module.type([i64, i32, i32], [i32]));
+  const note = module.declare(module.type([i32, i32]));
   const hasDevice = module.declare(module.type([i64, i32, i32], [i32]));
   defineHasDevice();
   defineLoad();
   defineStore();
   defineResolve();
-  return { load, store, resolve };
+  defineNote();
+  return { load, store, resolve, note };
 
   /** (va, bytes, cause of a failure) -> i32: whether the physical address in state.call is a device's register; traps if not. */
   function defineHasDevice(): void {
@@ -204,9 +208,14 @@ export function defineAccesses(module: Module, runtime: Runtime, { layout }: Pla
       f.do(runtime.trap, byKind(cause.loadAccess, cause.storeAccess), va);
       f.return(0);
     });
-    f.if(and(ne(offset, 0), kind), () => noteCode(f, offset, bytes));
     f.push(offset);
     f.define(module, resolve);
+  }
+
+  function defineNote(): void {
+    const f = new Routine(2);
+    noteCode(f, f.parameter(0, i32), f.parameter(1, i32));
+    f.define(module, note);
   }
 
   /** Tells that bytes at `offset` changed if their page has decoded instructions. */

@@ -29,7 +29,7 @@ export function machine(engine: 'interpreter' | 'translator'): Machine {
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   const words = new Int32Array(memory.buffer);
   const hart = createHart({
-    ...{ memory, layout: map, index: 0, engine, supervisorCalls: 'firmware', clock: () => 0 },
+    ...{ memory, layout: map, index: 0, engine, supervisorCalls: 'firmware', clock: () => 0, hotCount: 1000 },
     mmio: {
       has: (address) => address === finisher,
       read: () => 0,

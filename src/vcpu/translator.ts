@@ -52,6 +52,8 @@ export interface RegionTranslator {
 export type SoftRoutines = readonly { readonly name: string; readonly operands: 1 | 2 | 3 }[];
 
 export interface TranslatorOptions {
+  /** Told of WebAssembly that is not valid: a mistake of the translator, which tests must not pass over. */
+  readonly invalid?: (error: unknown) => void;
   readonly memory: WebAssembly.Memory;
   /** Where the hart's area begins. */
   readonly hart: number;
@@ -170,7 +172,13 @@ export class Translator implements RegionTranslator {
       module.define(func, body.locals, body.body);
       module.exportFunction(String(index), func);
     });
-    const compiled = new WebAssembly.Module(module.encode());
+    const compiled = this.#tryCompile(module.encode());
+    if (compiled === undefined) {
+      // A mistake of the translator must cost speed, not the guest: what does not compile alone stays with the interpreter.
+      if (batch.length > 1) for (const one of batch) this.#compile([one]);
+      else for (const { page, offset } of batch) this.#refused.add(page * pageBytes + offset);
+      return;
+    }
     const instance = new WebAssembly.Instance(compiled, { hart: { memory, soft: callSoft } });
     batch.forEach(({ page, offset, body }, index) => {
       const region = { page, offset, slot: this.#slot(), bytes: body.body.length };
@@ -189,6 +197,15 @@ export class Translator implements RegionTranslator {
     });
     this.statistics.modules++;
     if (this.#bytes > codeBytesLimit) this.#evict(codeBytesLimit / 2);
+  }
+
+  #tryCompile(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module | undefined {
+    try {
+      return new WebAssembly.Module(bytes);
+    } catch (error) {
+      this.#options.invalid?.(error);
+      return undefined;
+    }
   }
 
   #slot(): number {

@@ -23,6 +23,9 @@ export function runInOwn(image: Uint8Array, engine: HartOptions['engine']): OwnR
     engine,
     // Random programs repeat little: so that most of them is translated all the same.
     hotCount: 200,
+    invalidCode: (error) => {
+      throw error;
+    },
     supervisorCalls: 'firmware',
     clintStart: clint.start,
     clock: () => 0,
