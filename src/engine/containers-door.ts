@@ -99,8 +99,8 @@ export class ContainersDoor {
   async rename(reference: string, name: string): Promise<void> {
     return this.#containers.rename(this.#changeable(reference), name);
   }
-  async update(reference: string, resources: Limits, restart: RestartPolicy | undefined): Promise<readonly string[]> {
-    return this.#containers.update(this.#changeable(reference), resources, restart);
+  update(reference: string, resources: Limits, restart: RestartPolicy | undefined): Promise<readonly string[]> {
+    return this.#containers.update(reference, resources, restart);
   }
   resize(reference: string, size: Size): Promise<void> {
     return this.#containers.resize(reference, size);

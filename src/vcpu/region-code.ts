@@ -33,6 +33,8 @@ export class RegionCode extends RegionAccess {
    */
   instruction(decoded: Decoded, offset: number): void {
     this.begin(decoded, offset);
+    // Also where the result is exact and no mode is looked at: a reserved one in frm makes the instruction illegal.
+    if (decoded.instruction.rounds && decoded.rounding === 7) this.usesFrm = true;
     decoded.instruction.meaning(this);
     this.pending++;
     const written = writes(decoded);
@@ -114,10 +116,8 @@ export class RegionCode extends RegionAccess {
   }
 
   get knownRounding(): number {
-    const rounding = this.decoded.rounding;
-    if (rounding !== 7) return rounding;
-    this.usesFrm = true;
-    return 0;
+    const { rounding } = this.decoded;
+    return rounding === 7 ? 0 : rounding;
   }
 
   soft(name: string): this {

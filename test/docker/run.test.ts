@@ -102,7 +102,7 @@ const cases: readonly Case[] = [
   ['--pid host', ['--pid', 'host'], ['sh', '-c', `ls -d /proc/${process.pid}`], `/proc/${process.pid}`],
   ['--uts host', ['--uts', 'host'], ['hostname'], readFileSync('/proc/sys/kernel/hostname', 'utf8').trim()],
   ['--ipc none', ['--ipc', 'none'], ['sh', '-c', 'grep -c " /dev/shm " /proc/mounts'], '0', 1],
-  ['--add-host', ['--add-host', 'db:10.9.8.7'], ['grep', 'db', '/etc/hosts'], '10.9.8.7\tdb'],
+  ['--add-host', ['--add-host', 'db:10.9.8.7'], ['grep', '-w', 'db', '/etc/hosts'], '10.9.8.7\tdb'],
   [
     '--dns',
     ['--dns', '9.9.9.9', '--dns-search', 'example.test'],

@@ -103,7 +103,7 @@ test('a move that the state does not allow is refused', async () => {
   await refused(['start', 'nobody'], /No such machine: nobody/);
   const { container } = await host.inspect('still');
   const docker = await host.daemon.docker(['rm', '-f', container!]);
-  assert.match(docker.stderr, /it is a machine's process, remove the machine/);
+  assert.match(docker.stderr, /Cannot change container "machine.still": it is a machine's process/);
   assert.equal(await host.daemon.succeed(['ps', '-aq']), '');
   await host.succeed(['rm', '-f', 'still']);
 });

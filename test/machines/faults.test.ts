@@ -36,7 +36,7 @@ test('a request that cannot be carried out is refused, and nothing is left of it
     [['--memory', '1m', image], /its memory must be 64MiB to 3GiB in whole MiB, not 1048576 bytes/],
     [['--memory', '100g', image], /its memory must be 64MiB to 3GiB/],
     [['--disk', '1k', image], /its disk must have 64MiB or more in units of 4096 bytes, not 1024 bytes/],
-    [['--disk', '100000t', image], /its disk must have 64MiB/],
+    [['--disk', '1000t', image], /its disk must have 64MiB/],
     [['--engine', 'steam', image], /its engine must be "translator" or "interpreter", not "steam"/],
     [['--network', 'lan', image], /its network must be "user" or "none", not "lan"/],
     [['--network', 'none', '-p', '80', image], /it has ports but no network/],
