@@ -430,7 +430,7 @@ test('a stage in another guest’s user namespace: its new namespaces belong to 
       [AT_FDCWD, { prefix: '/proc/', register: guestPid, suffix: file }, Buffer.from('0 0 10\n'), O_WRONLY],
       'map the ids',
     );
-  const owner = await keeper.start('sleep 1000', {
+  const owner = await keeper.start('exec sleep 1000', {
     cloneFlags: CLONE_NEWUSER,
     after: [write('/gid_map'), write('/uid_map')],
   });
@@ -473,7 +473,7 @@ function enterPidsOf(pid: number): Program {
 }
 
 test('a guest that hands over to a child in a joined pid namespace is known by the child’s number outside', async () => {
-  const owner = await keeper.start('sleep 1000', { cloneFlags: CLONE_NEWPID });
+  const owner = await keeper.start('exec sleep 1000', { cloneFlags: CLONE_NEWPID });
   try {
     for (const clone of [0, linux.CLONE_NEWNS]) {
       const script = 'echo $$; cat /proc/sys/kernel/random/uuid; sleep 0.3; exit 5';
@@ -498,7 +498,7 @@ test('a guest that hands over to a child in a joined pid namespace is known by t
 });
 
 test('a child that is handed over to has the terminal', async () => {
-  const owner = await keeper.start('sleep 1000', { cloneFlags: CLONE_NEWPID });
+  const owner = await keeper.start('exec sleep 1000', { cloneFlags: CLONE_NEWPID });
   try {
     const terminal = step('open_terminal', ['/dev/ptmx', 30, 90], 'open a terminal', { result: register(5) });
     const guest = await keeper.start('', {
