@@ -3,7 +3,7 @@
 // A copy is kept in the cache directory, as finished images are, so that another state directory need not make it again.
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { open, rename, truncate } from 'node:fs/promises';
+import { open, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Digest, digestOf, hexOf } from '../base/digest.ts';
@@ -96,7 +96,10 @@ async function settle(fresh: string, file: string): Promise<void> {
 export async function copyDisk(source: string, target: string, sizeBytes: number): Promise<void> {
   try {
     await run('cp', ['--reflink=auto', '--sparse=always', '--', source, target], { env: { PATH: '/usr/bin:/bin' } });
-    await truncate(target, sizeBytes);
+    await using handle = await open(target, 'r+');
+    await handle.truncate(sizeBytes);
+    // On the disk before any record names it.
+    await handle.sync();
   } catch (cause) {
     rmSync(target, { force: true });
     throw new HolmError('internal', `Cannot copy the disk "${source}"`, { cause });

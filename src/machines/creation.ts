@@ -79,6 +79,8 @@ function describe(config: MachineConfig, { image }: MachineImage, id: Id, name: 
 async function makeMachine(creation: Creation, machine: Machine, source: MachineImage): Promise<Machine> {
   const { facilities, records, signal, onProgress } = creation;
   return await facilities.locks.hold(machine.id, async () => {
+    // Another may have taken the name while this one waited.
+    if (records.findByName(machine.name)) throw nameTaken(machine.name, records);
     records.insert(machine);
     try {
       const directory = directoryOf(facilities, machine);
@@ -135,8 +137,11 @@ function chooseName(records: MachineRecords, asked: string | undefined, id: Id):
       `Cannot name a machine "${asked}": only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed, 63 at most`,
     );
   }
-  const holder = records.findByName(asked);
-  if (holder)
-    throw new HolmError('conflict', `Cannot name a machine "${asked}": machine ${shortId(holder.id)} has that name`);
+  if (records.findByName(asked)) throw nameTaken(asked, records);
   return asked;
+}
+
+function nameTaken(name: string, records: MachineRecords): HolmError {
+  const holder = records.findByName(name)?.id ?? '';
+  return new HolmError('conflict', `Cannot name a machine "${name}": machine ${shortId(holder)} has that name`);
 }

@@ -12,6 +12,8 @@ import { endReasonOf, type Machine } from './machine.ts';
 const step = /^holm: first boot: (\d+ of \d+: \S+)/;
 const mib = 2 ** 20;
 const linesTold = 12;
+/** A guest that never powers off must not hold up all who want a machine of that image. */
+const mostMs = 30 * 60_000;
 
 /** Boots a machine like `machine`, made by `make`, until the packages are configured, and leaves its disk as the file `fresh`. */
 export async function configureImage(
@@ -20,7 +22,9 @@ export async function configureImage(
   make: (helper: Machine) => Promise<Machine>,
   fresh: string,
 ): Promise<void> {
-  const { facilities, signal, onProgress } = creation;
+  const { facilities, onProgress } = creation;
+  const tooLate = AbortSignal.timeout(mostMs);
+  const signal = AbortSignal.any([creation.signal, tooLate]);
   await using undo = new AsyncDisposableStack();
   const helper = await make({
     ...machine,
@@ -43,8 +47,14 @@ export async function configureImage(
   const process = helper.containerId!;
   await facilities.containers.start(process, {});
   const ended = facilities.containers.wait(process, 'not-running', { signal });
-  const last = await readProgress(facilities.containers.find(process)!.logPath, ended, signal, onProgress);
-  const { code } = await ended;
+  const log = facilities.containers.find(process)!.logPath;
+  const { last, code } = await follow(log, ended, signal, onProgress).catch((error: unknown) => {
+    if (!tooLate.aborted) throw error;
+    throw new HolmError(
+      'timeout',
+      `Cannot configure the packages of image "${machine.config.image}": it took too long`,
+    );
+  });
   if (code !== 0) {
     const why = endReasonOf(code, false);
     throw new HolmError(
@@ -53,6 +63,16 @@ export async function configureImage(
     );
   }
   await rename(`${directoryOf(facilities, helper)}/disk`, fresh);
+}
+
+async function follow(
+  log: string,
+  ended: Promise<{ code: number }>,
+  signal: AbortSignal,
+  onProgress: (what: string) => void,
+): Promise<{ last: string[]; code: number }> {
+  const last = await readProgress(log, ended, signal, onProgress);
+  return { last, code: (await ended).code };
 }
 
 /** Tells the steps of the first boot as the console shows them; gives the console's last lines. */
